@@ -150,35 +150,46 @@ class UserWork:
 
     def _begin(self, entry: Entry, overrides: Overrides | None, now: float) -> EntryWork:
         work = EntryWork(entry)
-        shown = _shown(entry)
-        attributes = shown.custom_attributes if shown is not None else None
-        work.skipped = decide.skip_reason(entry, self._context.configs, attributes, now)
-        if work.skipped is None and shown is None:
-            work.skipped = SkipReason.DELETED
-        if work.skipped is not None or shown is None:
-            return work
-        provider = self._context.provider
-        if provider is None:
-            work.skipped = SkipReason.NO_INTEGRATION
-            return work
-        self._add_attempts(work, provider, shown, overrides, now)
+        shown, provider = _shown(entry), self._context.provider
+        reason = self._reason(entry, shown, now)
+        before = entry.record.tokens if entry.record is not None else ()
+        if reason is not None and not before and not entry.was_lost:
+            work.skipped = reason
+        elif shown is not None and provider is not None:
+            self._add_attempts(work, provider, shown, overrides, now, reason)
+        else:
+            work.kept = [_abandoned(state, reason or SkipReason.NO_INTEGRATION, now) for state in before]
+            work.skipped = None if before else reason
         return work
 
+    def _reason(self, entry: Entry, shown: Shown | None, now: float) -> SkipReason | None:
+        """Return why nothing more must be sent of an entry."""
+        attributes = shown.custom_attributes if shown is not None else None
+        reason = decide.skip_reason(entry, self._context.configs, attributes, now)
+        if reason is None and shown is None:
+            return SkipReason.DELETED
+        return SkipReason.NO_INTEGRATION if reason is None and self._context.provider is None else reason
+
     def _add_attempts(
-        self, work: EntryWork, provider: Provider, shown: Shown, overrides: Overrides | None, now: float
+        self,
+        work: EntryWork,
+        provider: Provider,
+        shown: Shown,
+        overrides: Overrides | None,
+        now: float,
+        skip: SkipReason | None,
     ) -> None:
+        """Add the attempts that are due. With `skip`, nothing more is sent, but results are still asked for."""
         destinations = self._destinations()
         before = {state.key: state for state in (work.entry.record.tokens if work.entry.record is not None else ())}
         live = {destination.key for destination in destinations}
-        work.kept += [
-            state if state.state.is_final else _ended(state, DeliveryState.SKIPPED, SkipReason.NO_TOKEN.value, now)
-            for key, state in before.items()
-            if key not in live
-        ]
+        work.kept += [_abandoned(state, SkipReason.NO_TOKEN, now) for key, state in before.items() if key not in live]
         subject: Subject | None = None
         texts = compose.Texts()
         for destination in destinations:
             state = self._present(work.entry, destination.key, before.get(destination.key), now)
+            if skip is not None and state.state is not DeliveryState.HANDED:
+                state = _abandoned(state, skip, now)
             if state.state.is_final or state.next_ms > max(now * 1000, work.entry.due_ms):
                 work.kept.append(state)
                 continue
@@ -326,6 +337,15 @@ def _state_after(before: TokenState, verdict: Verdict, now_ms: int) -> TokenStat
 
 def _ended(before: TokenState, state: DeliveryState, reason: str, now: float) -> TokenState:
     return _replaced(before, state=state, reason=reason, ended_ms=int(now * 1000), next_ms=0)
+
+
+def _abandoned(before: TokenState, reason: SkipReason, now: float) -> TokenState:
+    """Return the state of a destination to which nothing more is sent."""
+    if before.state.is_final:
+        return before
+    if before.state is DeliveryState.HANDED:
+        return _ended(before, DeliveryState.UNKNOWN, "The provider can no longer be asked for the result", now)
+    return _ended(before, DeliveryState.SKIPPED, reason.value, now)
 
 
 def _reason_of(states: Sequence[TokenState], combined_state: DeliveryState) -> str:

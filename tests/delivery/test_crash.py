@@ -217,7 +217,8 @@ async def test_redis_that_comes_back_empty_is_used_again(scene: Scene) -> None:
     assert states[Route.EMAIL] is DeliveryState.DELIVERED
 
 
-async def test_a_retry_survives_the_process(scene: Scene) -> None:
+async def test_a_retry_survives_the_process(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateway.delivery.policy.PATIENT_SECONDS", (0.5,) * 7)
     scene.mail.faults.append(Reply(503, "busy"))
     notification = await scene.send()
     async with Deliverer(scene.settings).running():

@@ -205,6 +205,41 @@ def test_the_result_of_a_message_that_was_handed_over_is_asked_for(
     )
 
 
+def test_what_was_sent_already_stays_delivered_when_the_rest_is_skipped() -> None:
+    states = (
+        TokenState(token(1).key, DeliveryState.DELIVERED, 1),
+        TokenState(token(2).key, DeliveryState.RETRY, 1, next_ms=int(NOW * 1000) + 60_000),
+    )
+    record = EntryRecord(DeliveryState.RETRY, tokens=states)
+    found = entry(record=record, item=State(read_at=5, seen_at=5))
+    work = work_on(taken(found, tokens=[token(1), token(2), token(3)]))
+    assert not work.attempts
+    result = finish(work)
+    assert (result.record.state, result.next_ms) == (DeliveryState.DELIVERED, None)
+    assert [(each.state.name, each.reason) for each in result.record.tokens] == [
+        ("DELIVERED", ""),
+        ("SKIPPED", "read"),
+        ("SKIPPED", "read"),
+    ]
+
+
+def test_the_result_of_a_message_is_asked_for_although_the_notification_was_read() -> None:
+    found = entry(record=handed(), item=State(read_at=5, seen_at=5))
+    work = work_on(taken(found))
+    assert finish(work, Delivered()).record.state is DeliveryState.DELIVERED
+
+
+def test_a_message_that_was_handed_to_a_provider_that_is_gone_ends_as_unknown() -> None:
+    for lane, tokens in ((context(None), [token(1)]), (context(), [])):
+        result = finish(work_on(taken(entry(record=handed()), tokens=tokens), lane))
+        assert (result.record.state, result.next_ms) == (DeliveryState.UNKNOWN, None)
+
+
+def test_a_text_message_that_may_have_been_sent_is_not_called_skipped() -> None:
+    found = entry(Route.SMS, was_lost=True, item=State(read_at=5, seen_at=5))
+    assert finish(work_on(taken(found), context(SMS, Route.SMS))).record.state is DeliveryState.UNKNOWN
+
+
 def test_the_message_to_a_token_that_is_gone_ends() -> None:
     record = EntryRecord(tokens=(TokenState(token(1).key, DeliveryState.RETRY, 1),))
     work = work_on(taken(entry(record=record), tokens=[]))
