@@ -133,7 +133,8 @@ class UnsubscribeResource:
 
 def _about(found: Unsubscription, name: str) -> str:
     """Return the emails that a link is about, in words. It is escaped."""
-    about = f" about “{label_of(found.category)}”" if found.category else ""
+    # Emails without a category end, and those of categories do not.
+    about = f" about “{label_of(found.category)}”" if found.category else " of this kind"
     return escape(f"emails{about} from {name}")
 
 

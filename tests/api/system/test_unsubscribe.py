@@ -108,6 +108,14 @@ async def test_a_deleted_user_needs_no_link(http: httpx.AsyncClient, inbox: Inbo
     assert (await http.post(path, data=ONE_CLICK)).status_code == 404
 
 
+async def test_emails_without_a_category_end_alone(http: httpx.AsyncClient, inbox: Inbox) -> None:
+    await inbox.receive()
+    await inbox.receive(category="kept")
+    assert "no more emails of this kind from" in (await http.post(await path_of(inbox, ""), data=ONE_CLICK)).text
+    assert await off(inbox, "uncategorized") == {"email"}
+    assert await off(inbox, "kept") == set()
+
+
 async def test_a_name_of_a_project_and_a_category_is_escaped(http: httpx.AsyncClient, inbox: Inbox) -> None:
     category = "<script>alert(1)</script>"
     await http.put("/v2/integrations/inbox", headers=ADMIN, json={"brand": {"name": "A <b>Shop</b>"}})
