@@ -26,7 +26,7 @@ from gateway.store.webhook_messages import EVENTS_PER_READ, NewMessage, UserEven
 from gateway.telemetry.logs import log
 
 Wake = Callable[[ProjectId, str, int], Awaitable[None]]
-"""Has the messages of an endpoint sent that are due at a unix ms."""
+"""Has the messages of an endpoint sent that are due at a unix ms, 0 for now."""
 
 _Messages = dict[str, list[NewMessage]]
 """New messages by endpoint."""
@@ -163,7 +163,7 @@ class WebhookSource:
         now_ms = int(self._unix() * 1000)
         for endpoint_id, messages in made.items():
             await self._messages.add(project_id, endpoint_id, messages, now_ms)
-            await self._wake(project_id, endpoint_id, now_ms)
+            await self._wake(project_id, endpoint_id, 0)
 
 
 def _add(made: _Messages, receivers: Sequence[Endpoint], message: NewMessage) -> None:

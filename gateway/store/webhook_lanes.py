@@ -59,7 +59,7 @@ class WebhookLanes:
             self._hasten([(mark, member, _NOW) for member in members])
 
     async def wake(self, project_id: ProjectId, member: str, due_ms: int) -> None:
-        """Have a member served at a unix ms."""
+        """Have a member served at a unix ms, 0 for now."""
         await self._lanes.add(Lane(project_id, Route.WEBHOOKS), UserId(member), due_ms)
 
     def _hasten(self, marks: Iterable[tuple[Mark, UserId, Dues]]) -> None:

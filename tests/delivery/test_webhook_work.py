@@ -211,6 +211,27 @@ async def test_a_fault_of_one_member_ends_no_other(process: Process, capsys: pyt
         assert len(receiver.received) == 1
 
 
+async def test_a_repetition_is_due_by_the_clock_of_redis_whatever_that_of_the_machine_says(process: Process) -> None:
+    ahead = 3_600.0
+    async with running_receiver() as receiver:
+        receiver.status = 500
+        endpoint = await process.webhooks.endpoint(receiver)
+        process.webhooks.clock.now = time.time() + ahead
+        await process.webhooks.add(endpoint)
+        process.parts = WebhookParts(
+            process.store, process.parts._source, process.webhooks.sender, process.webhooks.clock
+        )
+        await process.lanes.wake(process.webhooks.project_id, endpoint.id, 0)
+        async with serving(process):
+            await receiver.wait(1)
+
+            async def is_due_soon() -> bool:
+                (lane,) = await process.store.of_project(process.webhooks.project_id)
+                return 2 < lane.first_due_ms / 1000 - time.time() < 10
+
+            await until(is_due_soon)
+
+
 async def test_work_that_is_cancelled_is_due_again_when_the_lease_ends(process: Process) -> None:
     async with running_receiver() as receiver:
         receiver.is_open.clear()

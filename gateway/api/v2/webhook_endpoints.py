@@ -161,7 +161,7 @@ LISTED = ResponseSpec(200, "A page", WebhookEndpoints)
 ROTATED = ResponseSpec(201, "The new secret", RotatedSecret)
 
 Wake = Callable[[ProjectId, str, int], Awaitable[None]]
-"""Has the messages of an endpoint sent that are due at a unix ms."""
+"""Has the messages of an endpoint sent that are due at a unix ms, 0 for now."""
 
 
 class _Plan(msgspec.Struct):

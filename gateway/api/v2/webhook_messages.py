@@ -107,7 +107,7 @@ class WebhookMessagesResource:
             new, label = UUID(made.id), WebhookEvent.TEST.label
             body = encode_body(label, new, rfc3339_ms(made.now_ms), {"endpoint_id": endpoint.id})
             await self.messages.add(project_id, endpoint.id, [NewMessage(new, label, body)], made.now_ms)
-            await self.wake(project_id, endpoint.id, made.now_ms)
+            await self.wake(project_id, endpoint.id, 0)
             return encode(shown(await self._read(call, endpoint, new)))
 
         return await self.idempotency.once(call, b"", plan, work)
@@ -122,7 +122,7 @@ class WebhookMessagesResource:
             now_ms = planned(plan, _Plan).now_ms
             if not await self.messages.retry(project_id, endpoint.id, wanted, now_ms):
                 raise not_found("Message")
-            await self.wake(project_id, endpoint.id, now_ms)
+            await self.wake(project_id, endpoint.id, 0)
             return encode(shown(await self._read(call, endpoint, wanted)))
 
         return await self.idempotency.once(call, b"", plan, work)
