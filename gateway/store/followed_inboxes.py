@@ -5,9 +5,10 @@ from functools import partial
 from typing import Any, TypeVar
 
 from gateway.domain.principal import User
+from gateway.domain.retention import KEEP_ALL, ItemRetention
 from gateway.store.contents import Content, ContentStore
 from gateway.store.deliveries import Delivery, Outcome
-from gateway.store.event_log import LogRetention
+from gateway.store.event_log import LogRetention, Moment
 from gateway.store.inbox import InboxStore, Sent
 from gateway.store.redis.client import FunctionClient
 from gateway.store.webhook_lanes import WebhookLanes
@@ -33,12 +34,14 @@ class FollowedInboxes(InboxStore):
         return self._followed(users, partial(super().create, content, deliveries, *args, **kwargs))
 
     def create_one(
-        self, content: Content, delivery: Delivery, *args: Any, **kwargs: Any
+        self, content: Content, delivery: Delivery, moment: Moment, remember: bool, keep: ItemRetention = KEEP_ALL
     ) -> Coroutine[Any, Any, Outcome]:
         """Create an item as the base class does."""
-        if self._webhooks.is_unused(delivery.user.project_id):  # this runs for nearly every request
-            return super().create_one(content, delivery, *args, **kwargs)
-        return self._followed([delivery.user], partial(super().create_one, content, delivery, *args, **kwargs))
+        # This runs for nearly every request, so arguments are neither packed nor looked up by `super`.
+        if self._webhooks.is_unused(delivery.user.project_id):
+            return InboxStore.create_one(self, content, delivery, moment, remember, keep)
+        create = partial(InboxStore.create_one, self, content, delivery, moment, remember, keep)
+        return self._followed([delivery.user], create)
 
     def create_each(
         self, content: Content, users: Sequence[User], *args: Any, **kwargs: Any

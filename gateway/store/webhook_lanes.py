@@ -45,7 +45,9 @@ class WebhookLanes:
     def is_unused(self, project_id: ProjectId) -> bool:
         """Return whether the project is known to have no enabled endpoint."""
         known = self._endpoints.cached(project_id)
-        return known is not None and (not known or all(each.disabled for each in known))
+        if known:
+            return all(each.disabled for each in known)
+        return known is not None
 
     async def follow(self, project_id: ProjectId, members: Sequence[UserId], change: Callable[[], Awaitable[T]]) -> T:
         """Make a change that may write events of members, and have the events become messages."""
