@@ -68,14 +68,14 @@ async def lane_parked(topology: DeliveryTopology, choice: random.Random, seconds
 
 
 async def delivery_worker_kill(topology: DeliveryTopology, choice: random.Random, seconds: float) -> None:
-    """Two delivery workers are killed (SIGKILL), one after the other, while providers are slow."""
+    """All delivery workers are killed (SIGKILL) twice, in the middle of requests, because providers are slow."""
     topology.deliveries.providers.misbehaviours = (providers.slow, providers.fail)
     try:
         for _ in range(2):
-            workers = choice.choice(topology.gateways).children(WORKER)
-            if workers:
-                os.kill(choice.choice(workers), signal.SIGKILL)
-            await asyncio.sleep(seconds / 2)
+            await asyncio.sleep(max(1.0, seconds / 3))
+            for worker in [pid for gateway in topology.gateways for pid in gateway.children(WORKER)]:
+                os.kill(worker, signal.SIGKILL)
+        await asyncio.sleep(seconds / 3)
     finally:
         topology.deliveries.providers.misbehaviours = ()
 
