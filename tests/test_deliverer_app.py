@@ -17,7 +17,7 @@ from tests.servers import RedisServer, free_port
 
 SECRET_KEY = "a key that no other test uses, long enough"
 
-HEAVY = ("starlette", "uvicorn", "aiohttp", "httpx2", "httpcore2", "liquid", "slack_sdk", "aiosmtplib")
+HEAVY = ("starlette", "uvicorn", "aiohttp", "httpcore2", "liquid", "slack_sdk", "aiosmtplib")
 
 
 def settings(url: str, data_dir: Path) -> Settings:
