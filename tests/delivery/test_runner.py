@@ -6,7 +6,7 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any, cast
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 
@@ -22,7 +22,7 @@ from gateway.channels.outcome import (
 )
 from gateway.channels.provider import Links, Provider, Rate
 from gateway.delivery import lane_work, lease, runner
-from gateway.delivery.contexts import Contexts
+from gateway.delivery.contexts import Contexts, UnreadableConfigurationError
 from gateway.delivery.lane_work import LaneParts
 from gateway.delivery.overrides import OverrideCache
 from gateway.delivery.reports import Reports
@@ -31,6 +31,7 @@ from gateway.delivery.sender import Sender
 from gateway.delivery.user_work import LaneContext
 from gateway.domain.delivery import DeliveryState, Lane, Route
 from gateway.domain.ids import ProjectId, UserId
+from gateway.domain.notification import ItemId
 from gateway.domain.outbound_errors import NoAnswerError, NotSentError, OutboundRefusedError
 from gateway.domain.preferences import Channel
 from gateway.settings import Settings
@@ -44,6 +45,7 @@ from gateway.store.redis.client import FunctionClient
 from gateway.store.redis.topology import Topology
 from tests.delivery.entries import context
 from tests.delivery.memory_outbox import MemoryOutbox
+from tests.logs import captured_log
 from tests.servers import RedisServer
 
 Answer = Callable[[Message], Awaitable[Outcome]]
@@ -60,8 +62,11 @@ class KnownContexts:
 
     def __init__(self, providers: dict[Route, Provider]):
         self.providers = providers
+        self.problem: Exception | None = None
 
     async def of(self, lane: Lane) -> LaneContext:
+        if self.problem is not None:
+            raise self.problem
         return context(self.providers[lane.route], lane.route)
 
     def batch_of(self, route: Route) -> int:
@@ -80,7 +85,7 @@ class Bench:
         self.sent: list[Message] = []
         self.requests: list[int] = []
         self.events = ProjectEvents(ProjectEventLog(client, EventRetention(100, 0)))
-        self._client = client
+        self.client = client
         self.runner = self.build()
 
     async def answer(self, message: Message) -> Outcome:
@@ -97,11 +102,12 @@ class Bench:
             Route.APNS: Provider(name="apns", channel=Channel.MOBILE_PUSH, deliver=self.deliver, **traits),
             Route.SMS: Provider(name="twilio", channel=Channel.SMS, deliver=self.deliver, repeats_unknown=False, **sms),
         }
+        self.contexts = KnownContexts(providers)
         parts = LaneParts(
             self.lanes,
             cast(OutboxStore, self.outbox),
-            cast(Contexts, KnownContexts(providers)),
-            OverrideCache(OverrideStore(self._client)),
+            cast(Contexts, self.contexts),
+            OverrideCache(OverrideStore(self.client)),
             {each.name: Sender(each, cast(Links, None)) for each in providers.values()},
             Reports(self.events),
         )
@@ -383,3 +389,52 @@ async def test_nothing_is_sent_on_a_lease_that_is_too_short(bench: Bench, monkey
     assert extended
     assert bench.sent == []
     assert bench.outbox.recorded[0].results[0].record.state is DeliveryState.RETRY
+
+
+async def test_a_lane_whose_configuration_cannot_be_decrypted_is_parked(bench: Bench) -> None:
+    bench.contexts.problem = UnreadableConfigurationError()
+    async with bench.running():
+        await bench.add(PUSH, user(1))
+        async with asyncio.timeout(10):
+            while not (found := await bench.lanes.of_project(PUSH.project_id)) or not found[0].parked:
+                await asyncio.sleep(0.01)
+        assert "INBOX_SECRET_KEY" in found[0].parked
+        assert found[0].waiting == 1
+    assert bench.sent == []
+
+
+async def test_a_claim_is_held_through_an_outage_before_it_is_taken(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lane_work, "RETRY_SECONDS", 0.02)
+    bench.outbox.is_down = True
+    async with bench.running():
+        await bench.add(PUSH, user(1))
+        asyncio.get_running_loop().call_later(0.3, setattr, bench.outbox, "is_down", False)
+        assert await bench.ended(1) == [DeliveryState.DELIVERED]
+
+
+async def test_a_claim_is_given_up_once_its_lease_is_over(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lane_work, "RETRY_SECONDS", 0.02)
+    monkeypatch.setattr(lease, "LEASE_SECONDS", 0.1)
+    monkeypatch.setattr(runner, "LEASE_SECONDS", 0.1)
+    bench.outbox.is_down = True
+    async with bench.running():
+        await bench.add(PUSH, user(1))
+        await asyncio.sleep(0.3)  # the lease ends
+        bench.outbox.is_down = False
+        assert await bench.ended(1) == [DeliveryState.DELIVERED]
+
+
+async def test_overrides_that_cannot_be_read_are_reported_and_left_out(bench: Bench) -> None:
+    store = OverrideStore(bench.client)
+    known, broken, absent = (ItemId(uuid4().bytes) for _ in range(3))
+    await store.put(PUSH.project_id, str(UUID(bytes=known)), b'{"channels":{"sms":{"title":"Short"}}}')
+    await store.put(PUSH.project_id, str(UUID(bytes=broken)), b"{")
+    cache = OverrideCache(store)
+    with captured_log() as lines:
+        for _ in range(2):
+            found = await cache.of_entries(PUSH, [known, broken, absent])
+    assert found[known] is not None
+    assert (found[broken], found[absent]) == (None, None)
+    assert [line["event"] for line in lines] == ["overrides_broken"]
