@@ -14,6 +14,7 @@ from gateway.store import webhook_messages as module
 from gateway.store.contents import Content, ContentStore, NotificationFields
 from gateway.store.deletion import UserDeletion
 from gateway.store.deliveries import Delivery
+from gateway.store.erasure import Eraser
 from gateway.store.event_log import LogRetention
 from gateway.store.inbox import InboxStore
 from gateway.store.webhook_messages import NewMessage, TakenMessage, WebhookMessageStore
@@ -184,6 +185,19 @@ async def test_a_broken_message_is_neither_taken_nor_listed(
     assert [each.id for each in await take(store, project)] == [message(NOW + 1, "b").id]
     assert len(await store.page(project, ENDPOINT, 9)) == 1
     assert not await store.retry(project, ENDPOINT, message().id, NOW)
+
+
+async def test_messages_are_deleted_with_their_project(
+    client: InspectedClient, store: WebhookMessageStore, project: ProjectId
+) -> None:
+    await store.add(project, ENDPOINT, [message()], NOW)
+    await store.note_place(project, EventPlace(NOW, 1))
+    eraser, cursor = Eraser(client, UserDeletion(client)), 0
+    while True:
+        cursor, _ = await eraser.erase_some(project, cursor, "none")
+        if cursor == 0:
+            break
+    assert await client.redis.keys(f"*{project}*") == []
 
 
 async def send(inboxes: InboxStore, user: User, number: int) -> None:
