@@ -119,6 +119,7 @@ def test_every_delivery_reaches_its_provider_once(runs: dict[str, Future[Run]]) 
     assert [(row["provider"], row["deliveries"]) for row in drained] == [
         ("sendgrid", TINY.delivery.users),
         ("fcm", TINY.delivery.devices),
+        ("apns", TINY.delivery.devices),
     ]
     assert rows["fairness"]["large"] == TINY.delivery.users * TINY.delivery.behind
     assert rows["queue"]["bytes_each"] > 0
