@@ -242,7 +242,8 @@ async def test_work_that_is_cancelled_is_due_again_when_the_lease_ends(process: 
         claims: list[Claim] = []
         async with asyncio.timeout(10):
             while not claims:
-                claims = await process.store.claim(10, 30_000)
+                found = await process.store.claim(10, 30_000)  # those of other tests too
+                claims = [each for each in found if each.lane.project_id == process.webhooks.project_id]
                 await asyncio.sleep(0.01)
         left: list[int] = []
         lease = Lease(process.store, claims[0], time.monotonic())

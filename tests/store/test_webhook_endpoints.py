@@ -19,7 +19,7 @@ KEY = "a secret key"
 def endpoint(number: int = 1, **changes: object) -> Endpoint:
     made = Endpoint(
         f"00000000-0000-8000-8000-{number:012}",
-        "https://example.com/hook",
+        "https://hooks.example/hook",
         ("user.created",),
         "Billing",
         "",
@@ -46,7 +46,7 @@ async def test_an_endpoint_is_read_as_it_was_saved_and_its_secret_is_encrypted(
     assert await store.all(project) == [found]
     assert saved.secrets[0].secret.encode() not in found.raw
     assert saved.secrets[0].secret not in repr(found)
-    assert "example.com" not in repr(found)
+    assert "hooks.example" not in repr(found)
     assert await store.read(project, endpoint(2).id) is None
 
 
