@@ -1,9 +1,10 @@
 """Delivery configs: through which channels the notifications of a category reach a user, when, and on which conditions.
 
 A project has a default config, and configs of categories, each of which replaces the default for its category. A
-project without a default has DEFAULT. A config never adds notifications to an inbox and removes none. It suppresses a
-new notification in three cases: the category is disabled, the channel `in_app` is disabled, or the `if` of `in_app`
-does not hold for a notification that is new, unseen and unread. A config that does not list `in_app` leaves it enabled.
+project without a default uses all channels that it has configured, at once (DEFAULT). A config never adds notifications
+to an inbox and removes none. It suppresses a new notification in three cases: the category is disabled, the channel
+`in_app` is disabled, or the `if` of `in_app` does not hold for a notification that is new, unseen and unread. A config
+that does not list `in_app` leaves it enabled.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -64,7 +65,7 @@ class DeliveryConfig(NamedTuple):
 
 
 DEFAULT = DeliveryConfig(DEFAULT_KEY, (ChannelConfig(Channel.IN_APP),))
-"""The config of a project that has set none: the inbox."""
+"""The config of a project that has set none. It lists the inbox alone, and stands for every channel of the project."""
 
 
 class InboxRule(NamedTuple):

@@ -7,7 +7,7 @@ is named by `who`, a destination by its number, and a failure by the provider's 
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from gateway.domain.delivery_config import DEFAULT_KEY
+from gateway.domain.delivery_config import DEFAULT, DEFAULT_KEY
 from gateway.domain.preferences import Channel, Status
 from gateway.domain.trace_deliveries import channel_verdicts, delivery_steps
 from gateway.domain.trace_facts import TraceFacts, TraceStep
@@ -69,6 +69,9 @@ def _rule_steps(facts: TraceFacts) -> Iterator[TraceStep]:
 
 def _config_text(facts: TraceFacts) -> str:
     config = facts.config
+    if config is DEFAULT:
+        about = category_text(facts.category)
+        return f"The project has no delivery config for {about}, so all of its channels are used at once."
     name = "the default delivery config" if config.key == DEFAULT_KEY else f"the delivery config '{config.key}'"
     if config.disabled:
         return sentence(f"{name} is disabled, so nothing is sent")

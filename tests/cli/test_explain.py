@@ -54,7 +54,7 @@ def test_the_verdict_is_printed_with_a_line_for_each_step(
         text = printed("explain", name, sent)
         assert text.startswith("Ada has it in the inbox since ")
         assert "It was stored in the inbox.\n" in text
-        assert "The default delivery config applies: in_app.\n" in text
+        assert "The project has no delivery config for notifications without a category, so all of its" in text
         assert "Secret title" not in text
     assert printed("explain", "ada", sent, "--api-key", project["api key"]) == text
 

@@ -438,6 +438,10 @@ def test_the_steps_explain_the_rules_that_apply() -> None:
     texts = {step.type: step.text for step in trace_of(given).steps}
     assert texts["topic"] == "Ada is unsubscribed from the topic 'acme'."
     assert texts["config"] == "The default delivery config is disabled, so nothing is sent."
+    texts = {step.type: step.text for step in trace_of(facts(item=UNSEEN, category="orders")).steps}
+    assert texts["config"] == (
+        "The project has no delivery config for the category 'orders', so all of its channels are used at once."
+    )
     empty = trace_of(facts(item=UNSEEN, config=DeliveryConfig("empty", ()))).steps
     assert "The delivery config 'empty' applies: no channel." in [step.text for step in empty]
 

@@ -185,8 +185,8 @@ class DeliveryConfigResource:
     async def get(self, call: ProjectCall) -> Response:
         """Return the delivery config of a category, or the default one.
 
-        The default is the inbox until the project sets another one. A category without a config of its own, to which
-        the default applies, is not found.
+        A project that has set no default uses all of its channels at once. The response then lists the inbox alone. A
+        category without a config of its own, to which the default applies, is not found.
         """
         key = call.query()["key"] or DEFAULT_KEY
         saved = (await self.configs.read(call.project.id)).get(key)
