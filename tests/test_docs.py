@@ -142,8 +142,8 @@ def test_settings_and_metrics_that_a_page_names_exist(page: Path) -> None:
 
 
 def test_every_snippet_of_the_readme_has_a_test() -> None:
-    # make run, make test, send, watch, read and list, Python, the module, EventSource
-    assert [language for language, _ in SNIPPETS] == ["sh", "sh", "sh", "sh", "sh", "python", "html", "html"]
+    # make run, make test, send, watch, read and list, Python, the module, EventSource, configure mail
+    assert [language for language, _ in SNIPPETS] == [*["sh"] * 5, "python", "html", "html", "sh"]
 
 
 def test_make_run_serves_from_a_fresh_data_directory(tmp_path: Path) -> None:
@@ -223,6 +223,14 @@ def test_the_snippet_that_reads_and_lists_does_so(gateway: Gateway) -> None:
     )
     assert '"unread_count":0' in printed
     assert '"title":"Read me"' in printed
+
+
+def test_the_snippet_that_configures_mail_saves_the_integration(gateway: Gateway) -> None:
+    project = created_project(gateway)
+    variables = environment(gateway) | {"API_KEY": project["api_key"], "API_SECRET": project["api_secret"]}
+    command = ["bash", "-euo", "pipefail", "-c", snippet("sh", "integrations/smtp")]
+    done = subprocess.run(command, env=variables, capture_output=True, text=True, timeout=60, check=True)
+    assert '"password":"********"' in done.stdout
 
 
 def revoke_tokens_so_far(gateway: Gateway) -> None:
