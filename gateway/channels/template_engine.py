@@ -50,8 +50,8 @@ MAX_SECONDS = 0.05
 MAX_TAG = 2_000
 """How many characters a tag or an output has, between its braces."""
 
-_MAX_BRACKETS = 10
-"""How many brackets of a tag are open at once. The library reads deep ones in quadratic time."""
+_MAX_BRACKETS = 20
+"""How many opening brackets a tag has. The library reads those within one another in quadratic time."""
 
 _LOOP_OVERHEAD = 20
 _MAX_SPACES = 100
@@ -65,7 +65,6 @@ _MAX_SHOWN = 60
 _MAX_DATE = 100
 """How many characters a date and its format have."""
 
-_BRACKET = re.compile(r"[\[\]]")
 _OPENING = re.compile(r"\{[{%]")
 _RAW = re.compile(r"-?\s{0,100}(raw|doc)\s{0,100}-?")
 _END_OF_RAW = re.compile(r"\{%-?\s{0,100}endraw\s{0,100}-?%\}")
@@ -248,8 +247,8 @@ def _refuse_open_tags(source: str) -> None:
         inner = source[start:end]
         if len(inner) > MAX_TAG or _SPACES.search(inner):
             raise TemplateFaultError(f"'{opening[0]}' has more than {MAX_TAG} characters, or many spaces", line)
-        if _depth(inner) > _MAX_BRACKETS:
-            raise TemplateFaultError(f"'{opening[0]}' has more than {_MAX_BRACKETS} brackets within one another", line)
+        if inner.count("[") > _MAX_BRACKETS:
+            raise TemplateFaultError(f"'{opening[0]}' has more than {_MAX_BRACKETS} opening brackets", line)
         if _OPENING.search(inner):
             raise TemplateFaultError(f"'{opening[0]}' is not closed before the next one opens", line)
         place = end + 2
@@ -260,15 +259,6 @@ def _refuse_open_tags(source: str) -> None:
             if ending is None:
                 raise TemplateFaultError("'raw' is not closed by 'endraw'", line)
             place = ending.end()
-
-
-def _depth(tag: str) -> int:
-    """Return how many brackets of a tag are open at once at most. Those in quoted texts count as well."""
-    opened = deepest = 0
-    for bracket in _BRACKET.findall(tag):
-        opened += 1 if bracket == "[" else -1
-        deepest = max(deepest, opened)
-    return deepest
 
 
 def _refuse_long_ranges(template: BoundTemplate, source: str) -> None:
