@@ -11,7 +11,7 @@ from functools import lru_cache
 from html.parser import HTMLParser
 from typing import NamedTuple
 
-from gateway.channels.text import cut
+from gateway.channels.text import cut, plain_text
 
 MAX_CONTENT = 100_000
 """How many characters of a content a mail has. Gmail shows 102 KB of a mail and hides the rest."""
@@ -39,7 +39,16 @@ _ATTRIBUTES = {
 }
 _SCHEMES = frozenset({"http", "https", "mailto", "tel"})
 
-_MARKUP = re.compile(r"<(?:/?[A-Za-z][^<>]*|!--.*?--)>|&(?:[A-Za-z]{2,31}|#\d{1,7}|#[xX][0-9A-Fa-f]{1,6});", re.DOTALL)
+_MARKUP = re.compile(r"</?[A-Za-z][^<>]*>|&(?:[A-Za-z]{2,31}|#\d{1,7}|#[xX][0-9A-Fa-f]{1,6});")
+_TAG = re.compile(r"<(/?)([A-Za-z][A-Za-z0-9]*)")
+
+_MAX_DEPTH = 256
+"""How deep elements may be nested. The time of a parser as that of browsers grows with the depth, for each element."""
+
+_VOID = "area base br col embed hr img input link meta source track wbr"
+_FLAT = frozenset([*_VOID.split(), "dd", "dt", "li", "option", "p", "tbody", "td", "tfoot", "th", "thead", "tr"])
+"""Elements without an end tag, and those whose end tag may be left out."""
+
 _IMAGE = re.compile(r'<img(?: [a-z]+="[^"]*")*>')
 _ADDRESS = re.compile(r"(https?://[^\s<>\"']+[^\s<>\"'.,;:!?)\]])")
 _BREAK = re.compile(r"\r\n?|\n")
@@ -49,7 +58,23 @@ _HEADING = "margin:24px 0 8px;line-height:1.3"
 
 def is_html(content: str) -> bool:
     """Return whether a content is HTML: whether it has a tag, a comment or a character reference."""
-    return _MARKUP.search(content) is not None
+    comment = content.find("<!--")
+    return _MARKUP.search(content) is not None or (comment >= 0 and content.find("-->", comment + 4) >= 0)
+
+
+def _is_deep(content: str) -> bool:
+    """Return whether more than _MAX_DEPTH elements may be nested. Each end tag ends one element of its name."""
+    open_elements, depth = dict[str, int](), 0
+    for end, name in _TAG.findall(content):
+        tag = name.lower()
+        if tag in _FLAT:
+            continue
+        count = open_elements.get(tag, 0)
+        step = (-1 if count else 0) if end else 1
+        open_elements[tag], depth = count + step, depth + step
+        if depth > _MAX_DEPTH:
+            return True
+    return False
 
 
 class Content(NamedTuple):
@@ -60,9 +85,14 @@ class Content(NamedTuple):
 
 
 def content_of(content: str, link_color: str) -> Content:
-    """Return a content for a mail. Plain text keeps its lines and paragraphs. Links have the given colour."""
+    """Return a content for a mail. Plain text keeps its lines and paragraphs. Links have the given colour.
+
+    Of HTML that is nested too deep, the text is left.
+    """
     content = cut(content, MAX_CONTENT)
-    if is_html(content):
+    if is_html(content) and _is_deep(content):
+        content = plain_text(content)
+    elif is_html(content):
         cleaned = _IMAGE.sub(_kept_image, _cleaner(link_color)(content))
         return Content(cleaned, _text_of(cleaned))
     text = _BREAK.sub("\n", content).strip()

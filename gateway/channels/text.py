@@ -5,7 +5,7 @@ character. Payloads of providers, with what the sender adds to them.
 import re
 import unicodedata
 from collections.abc import Callable, Mapping
-from html.parser import HTMLParser
+from html import unescape
 from typing import Any
 
 import msgspec
@@ -21,6 +21,21 @@ _BLOCKS = re.compile(
 )
 
 _UNSEEN = ("script", "style", "title")
+"""Elements whose text is not shown. It ends with the end tag, and markup has no meaning in it."""
+
+_TOKEN = re.compile(
+    r"""<!--.*?(?:-->|\Z)
+    |<(?P<end>/?)(?P<name>[A-Za-z][^\s/>]*)
+        (?P<attributes>(?:[^>"'=]|=\s*(?:"[^"]*(?:"|\Z)|'[^']*(?:'|\Z))|[="'])*)(?:>|\Z)
+    |<[!?/][^>]*(?:>|\Z)
+    |[^<]+|<""",
+    re.DOTALL | re.VERBOSE,
+)
+"""A comment, a tag, another declaration, or a text. One matches at each place, whatever follows there, so that reading
+takes a time in proportion to the length. That of html.parser grows with the square of it: a content of 200 KB keeps it
+busy for a minute."""
+
+_ATTRIBUTE = re.compile(r"""([^\s=/>"']+)(?:\s*=\s*("[^"]*"|'[^']*'|[^\s>]*))?""")
 
 MAX_READ = 200_000
 """How many characters of content are read. No channel but mail, which has code of its own, shows a tenth of them."""
@@ -39,46 +54,66 @@ def plain_text(content: str | None) -> str:
     if not _MARKUP.search(content):
         return content.strip()
     reader = _TextReader()
-    reader.feed(content)
-    reader.close()
+    reader.read(content)
     lines = (" ".join(line.split()) for line in "".join(reader.found).split("\n"))
     return re.sub("\n{3,}", "\n\n", "\n".join(lines)).strip()
 
 
-class _TextReader(HTMLParser):
-    """Collects the text of HTML. Each block is a line of its own, and an image is its alternative text."""
+class _TextReader:
+    """Collects the text of HTML. Each block is a line of its own, and an image is its alternative text.
+
+    Markup without an end is text.
+    """
 
     def __init__(self) -> None:
-        super().__init__(convert_charrefs=True)
         self.found: list[str] = []
-        self._hidden = 0
 
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        if tag in _UNSEEN:
-            self._hidden += 1
-        elif _BLOCKS.fullmatch(tag):
+    def read(self, content: str) -> None:
+        """Read a whole content."""
+        place, lower = 0, ""
+        while token := _TOKEN.match(content, place):
+            place, text = token.end(), token[0]
+            name = (token["name"] or "").lower()
+            if not text.startswith("<") or not text.endswith(">") or text == "<":
+                self._add(text)
+            elif token["end"]:
+                self._end(name)
+            elif name in _UNSEEN:
+                lower = lower or content.lower()
+                end = lower.find(f"</{name}", place)
+                place = len(content) if end < 0 else end
+            elif name:
+                self._start(name, token["attributes"])
+
+    def _start(self, tag: str, attributes: str) -> None:
+        if _BLOCKS.fullmatch(tag):
             self._break(double=tag == "p")
         elif tag in ("td", "th"):
             self.found.append(" ")
-        elif tag == "img" and not self._hidden:
-            self.found.append(dict(attrs).get("alt") or "")
+        elif tag == "img":
+            self._add(_value_of("alt", attributes))
         if tag == "li":
             self.found.append("\u2022 ")
 
-    def handle_endtag(self, tag: str) -> None:
-        if tag in _UNSEEN:
-            self._hidden = max(0, self._hidden - 1)
-        elif tag != "br" and _BLOCKS.fullmatch(tag):
+    def _end(self, tag: str) -> None:
+        if tag != "br" and _BLOCKS.fullmatch(tag):
             self._break(double=tag == "p")
 
-    def handle_data(self, data: str) -> None:
-        if not self._hidden:
-            self.found.append(re.sub(r"\s+", " ", data))
+    def _add(self, text: str) -> None:
+        self.found.append(re.sub(r"\s+", " ", unescape(text)))
 
     def _break(self, *, double: bool) -> None:
         ending = "".join(self.found[-2:]).rstrip(" ")
         wanted = 2 if double else 1
         self.found.append("\n" * (wanted - (len(ending) - len(ending.rstrip("\n")))))
+
+
+def _value_of(name: str, attributes: str) -> str:
+    """Return the value of an attribute, still with character references, "" if it is absent."""
+    for found in _ATTRIBUTE.finditer(attributes):
+        if found[1].lower() == name:
+            return (found[2] or "").strip("\"'")
+    return ""
 
 
 def utf8_size(text: str) -> int:

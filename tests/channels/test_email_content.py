@@ -1,5 +1,7 @@
 """The content of mails: what is left of HTML, and what plain text becomes."""
 
+import time
+
 import pytest
 
 from gateway.channels.email_content import MAX_CONTENT, content_of, is_html, is_right_to_left
@@ -107,6 +109,20 @@ def test_the_text_of_html_has_its_paragraphs_lists_and_links() -> None:
     )
     assert text_of("a &lt; b &amp; c") == "a < b & c"
     assert text_of("<a>x</a></a>") == "x"
+
+
+@pytest.mark.parametrize("part", ["<!--", "<div>", "<ul><li>", "<dl><dd>", "<b>a</p>"])
+def test_a_long_content_of_markup_without_an_end_is_cleaned_in_no_time(part: str) -> None:
+    began = time.process_time()
+    html_of(part * (MAX_CONTENT // len(part)))
+    assert time.process_time() - began < 1
+
+
+def test_html_that_is_nested_too_deep_becomes_text() -> None:
+    assert "<b>x</b>" in html_of("<div>" * 200 + "<b>x</b>")
+    assert "<div" not in html_of("<div>" * 300 + "<b>x</b>")
+    assert text_of("<div>" * 300 + "<b>x</b> &lt; y") == "x < y"
+    assert "<b>end</b>" in html_of("<div><p>x<br><img></div>" * 1000 + "<b>end</b>")
 
 
 def test_a_long_content_is_cut() -> None:

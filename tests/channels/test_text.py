@@ -1,6 +1,7 @@
 """Texts fit, and nothing that a reader sees as one character is cut."""
 
 import json
+import time
 
 import msgspec
 import pytest
@@ -30,10 +31,24 @@ TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=60)
         ("</style>text", "text"),
         ("<div><div><p>deep</p></div></div>end", "deep\n\nend"),
         ("&nbsp;", ""),
+        ("<b>a</b> <!-- never ends", "a <!-- never ends"),
+        ("<b>5</b> <a and 6", "5 <a and 6"),
+        ("<a href=it's>a</a><a title='>\"'>b</a>", "ab"),
+        ('<SCRIPT>if (a < "</p>")</Script >b<style>c', "b"),
+        ("<!doctype html><?xml?>a<img src=x ALT='a &amp; b'><img title='alt=c'>", "aa & b"),
     ],
 )
 def test_content_is_shown_as_plain_text(content: str | None, text: str) -> None:
     assert plain_text(content) == text
+
+
+@pytest.mark.parametrize(
+    "part", ["<!--", "<!-- >", "<a", "</", "</a", "<![x>", "<a x='", "<script>", "<", "<div>", "&a"]
+)
+def test_a_long_content_of_markup_without_an_end_is_read_in_no_time(part: str) -> None:
+    began = time.process_time()
+    plain_text("<p>" + part * (200_000 // len(part)))
+    assert time.process_time() - began < 2
 
 
 FAMILY = "\U0001f468\u200d\U0001f469\u200d\U0001f467"
