@@ -59,12 +59,22 @@ PROCESSES = tuple(
 )
 """About half of the end-to-end tests by time: those that start and kill the most processes."""
 
+DELIVERY = (
+    "tests/channels",
+    "tests/delivery",
+    "tests/sending",
+    *(f"tests/end_to_end/test_{name}.py" for name in ("delivery", "chat_delivery", "mobile_push", "traces")),
+    *(f"tests/end_to_end/test_{name}.py" for name in ("webhooks", "webhooks_guide")),
+)
+"""Delivery: its parts, and from a request to stubs of the providers."""
+
 V2 = ("tests/api/v2", "tests/api/core/test_openapi.py")
 """About half of the tests of the API by time."""
 
 MEASURED = {
     "processes": PROCESSES,
-    "end-to-end": ("tests/end_to_end", *(f"--ignore={path}" for path in PROCESSES)),
+    "end-to-end": ("tests/end_to_end", *(f"--ignore={path}" for path in (*PROCESSES, *DELIVERY))),
+    "delivery": DELIVERY,
     "api": ("tests/api", "tests/fuzz", "tests/golden", *(f"--ignore={path}" for path in V2)),
     "v2": V2,
     "store": ("tests/store", "tests/jobs", "tests/web"),
