@@ -138,7 +138,8 @@ class DeliveryRunner:
             return False
         self.claimed_at = time.monotonic()
         for claim in claims:
-            self._add(claim, Lease(self._parts.lanes, claim, asked_at))
+            extend = self._parts.outbox.extend if claim.lane.route is not Route.WEBHOOKS else None
+            self._add(claim, Lease(self._parts.lanes, claim, asked_at, extend))
         return bool(claims)
 
     async def _rest(self) -> None:

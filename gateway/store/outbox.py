@@ -72,6 +72,10 @@ def _take(route: str, claim: int, lease_ms: int, limit: int) -> Arguments:
     return (route, claim, lease_ms, limit)
 
 
+def _extend(route: str, claim: int, before_ms: int, until_ms: int, limit: int) -> Arguments:
+    return (route, claim, before_ms, until_ms, limit)
+
+
 def _record(
     route: str, claim: int | str, now_ms: int, entries: Arguments, dead: Arguments, suppressed: Arguments
 ) -> Arguments:
@@ -91,6 +95,7 @@ def _cancel(item_id: bytes, after: bytes) -> Arguments:
 
 
 TAKE_ENTRIES = user_function("take_entries", _take, untouched, frees_memory=True)
+EXTEND_ENTRIES = user_function("extend_entries", _extend, int, frees_memory=True)
 RECORD_ENTRIES = user_function("record_entries", _record, untouched, frees_memory=True)
 READ_ENTRIES = user_reading_function("read_entries", _read, untouched)
 RETRY_ENTRY = user_function("retry_entry", _retry, bool, repeatable=False)
@@ -126,6 +131,12 @@ class OutboxStore:
         contents = [b"%b}" % row[6] for _, reply in taken for row in _rows(reply)]
         expanded = iter(await self._contents.expand(claim.lane.project_id, contents))
         return [_taken(claim, user_id, reply, expanded) for user_id, reply in taken]
+
+    async def extend(self, before: Claim, after: Claim) -> None:
+        """Hold what a claim took longer, because the lease of its users was extended."""
+        users = [User(after.lane.project_id, each, None, None) for each in after.users]
+        call = EXTEND_ENTRIES(after.lane.route.code, after.number, before.lease_ms, after.lease_ms, ENTRIES_AT_ONCE)
+        await self._functions.send_many(users, [call] * len(users), skip_broken=True)
 
     async def record(self, reports: Sequence[UserResults], now_ms: int | None = None) -> list[Recorded]:
         """Record outcomes, discard dead tokens and suppress addresses, in one round trip.

@@ -70,6 +70,10 @@ class MemoryOutbox:
             }
         )
 
+    async def extend(self, before: Claim, after: Claim) -> None:
+        """Hold entries longer: here, they are held for ever."""
+        self._check()
+
     async def record(self, reports: Sequence[UserResults]) -> list[Recorded]:
         """Record outcomes."""
         self._check()

@@ -192,6 +192,32 @@ async def test_a_taken_entry_is_not_taken_by_another_claim_until_its_lease_ends(
     assert [(entry.was_lost, entry.record) for entry in third.entries] == [(False, RETRY)]
 
 
+async def test_a_repeated_call_takes_what_it_took_although_more_is_due(desk: Desk) -> None:
+    first, _ = await desk.send(EMAIL)
+    claim = desk.claim(Route.EMAIL)
+    await desk.take(Route.EMAIL, claim)
+    second, _ = await desk.send(EMAIL)
+    taken = await desk.take(Route.EMAIL, claim)
+    assert [(entry.id.notification_id, entry.was_lost) for entry in taken.entries] == [(first, False)]
+    (recorded,) = await desk.outbox.record([UserResults(taken, [EntryResult(taken.entries[0].id, DELIVERED)])])
+    assert recorded.next_ms == desk.client.now_ms
+    assert [entry.id.notification_id for entry in (await desk.take(Route.EMAIL)).entries] == [second]
+
+
+async def test_entries_are_held_as_long_as_a_lease_that_was_extended(desk: Desk) -> None:
+    await desk.send(EMAIL)
+    claim = desk.claim(Route.EMAIL)
+    first = await desk.take(Route.EMAIL, claim)
+    longer = claim._replace(lease_ms=claim.lease_ms + LEASE_MS)
+    for _ in range(2):
+        await desk.outbox.extend(claim, longer)
+    await desk.client.pass_ms(LEASE_MS + 1)
+    new, _ = await desk.send(EMAIL)
+    other = await desk.take(Route.EMAIL)
+    assert [entry.id.notification_id for entry in other.entries] == [new]
+    assert await desk.record(first, DELIVERED) == []
+
+
 async def test_the_state_and_the_wishes_are_those_at_the_time_of_sending(desk: Desk) -> None:
     item_id, _ = await desk.send(EMAIL, category="news", topic="a")
     await desk.inboxes.change(desk.user, item_id, Command.READ, None, desk.moment)

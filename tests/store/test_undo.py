@@ -535,7 +535,9 @@ async def tell_of_deliveries(client: FailingClient, ada: User) -> None:
     lane = Lane(ada.project_id, Route.APNS)
     for number in range(3):
         lease = int(time.time() * 1000) + 60_000
-        (taken,) = await outbox.take(Claim(lane, [ada.id], number + 1, lease, ""), 3)
+        claim = Claim(lane, [ada.id], number + 1, lease, "")
+        (taken,) = await outbox.take(claim, 3)
+        await outbox.extend(claim, claim._replace(lease_ms=lease + 1))
         results = [
             EntryResult(each.id, EntryRecord(DeliveryState.FAILED), lease if place else None)
             for place, each in enumerate(taken.entries)

@@ -50,18 +50,24 @@ function deliveries.next_due(key)
   return score and integer(math.ceil(tonumber(score))) or ''
 end
 
--- ->    id and score of the entries that are due, or that this claim has taken already, because the call is repeated
-function deliveries.due(user, key, route, claim, limit)
-  local due = call('ZRANGE', key, '-inf', integer(now_ms()), 'BYSCORE', 'LIMIT', 0, limit, 'WITHSCORES')
-  if #due > 0 then return due end
-  local mine, leased = {}, call('ZRANGE', key, 0, limit - 1, 'WITHSCORES')
-  for i = 1, #leased, 2 do
-    if tonumber(leased[i + 1]) % 1 ~= 0
-      and deliveries.read(call('HGET', user .. DELIVERIES, leased[i] .. route)) == claim then
-      mine[#mine + 1], mine[#mine + 2] = leased[i], leased[i + 1]
+-- ->    id and score of the entries that a claim took until a time and has not recorded, up to a number
+function deliveries.taken(user, key, route, claim, until_ms, limit)
+  local mine, lease = {}, until_ms .. LEASE_FRACTION
+  local leased = call('ZRANGE', key, lease, lease, 'BYSCORE', 'LIMIT', 0, limit)
+  for _, id in ipairs(leased) do
+    if deliveries.read(call('HGET', user .. DELIVERIES, id .. route)) == claim then
+      mine[#mine + 1], mine[#mine + 2] = id, lease
     end
   end
   return mine
+end
+
+-- ->    id and score of the entries that are due, or if this claim has taken some already, because the call is repeated,
+--       of these: nothing is known to have been sent of them, and nobody else would send them
+function deliveries.due(user, key, route, claim, until_ms, limit)
+  local mine = deliveries.taken(user, key, route, claim, until_ms, limit)
+  if #mine > 0 then return mine end
+  return call('ZRANGE', key, '-inf', integer(now_ms()), 'BYSCORE', 'LIMIT', 0, limit, 'WITHSCORES')
 end
 
 -- Note the claim on an entry, before anything is sent.
@@ -85,7 +91,7 @@ end
 local function take_entries(keys, args, record)
   local user, route, claim, until_ms = keys[1], args[1], args[2], args[3]
   local key, kind = outbox.key(user, route), ROUTES[route][3]
-  local due = deliveries.due(user, key, route, claim, tonumber(args[4]))
+  local due = deliveries.due(user, key, route, claim, until_ms, tonumber(args[4]))
   if #due == 0 then return { deliveries.next_due(key), {}, {}, {}, {} } end
   if kind ~= '' and call('EXISTS', user .. DEVICES) == 1 then return FORMER_DEVICES_LEFT end
   local counted, names = { 0, 0, 0, 0 }, {}
@@ -116,6 +122,16 @@ local function take_entries(keys, args, record)
   end
   if #result == 5 then result[1] = deliveries.next_due(key) end
   return result
+end
+
+-- KEYS  user
+-- ARGV  route claim before_ms (until when the claim has held its entries) until_ms limit
+-- ->    how many entries it holds longer now
+local function extend_entries(keys, args)
+  local user, route, key = keys[1], args[1], outbox.key(keys[1], args[1])
+  local held = deliveries.taken(user, key, route, args[2], args[3], tonumber(args[5]))
+  for i = 1, #held, 2 do add_member(key, args[4] .. LEASE_FRACTION, held[i]) end
+  return #held / 2
 end
 
 -- Discard a token, unless it was registered again.
