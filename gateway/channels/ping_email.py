@@ -57,6 +57,7 @@ async def _deliver(message: Message, links: Links) -> Outcome:
         message.config["url"],
         headers={"Content-Type": "application/json", "Idempotency-Key": str(message.id)},
         body=msgspec.json.encode(merged(request, extra_of(message, "to", "user"))),
+        tenants=True,
     )
     reason = str(answer.status)
     if 200 <= answer.status < 300:

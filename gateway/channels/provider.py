@@ -49,11 +49,13 @@ class Links(Protocol):
         body: bytes | None = None,
         seconds: float | None = None,
         pool: str = "",
+        tenants: bool = False,
     ) -> Answer:
         """Send a request over HTTP/1.1, or over HTTP/2 if the provider has `http2`, and return its response.
 
         With HTTP/2, requests share connections if they have the same `pool`: one for each credential.
-        Redirects are not followed. A URL that does not begin with `base_url` is one of the tenant's, and is checked.
+        Redirects are not followed. A URL is checked unless it is below an address that the operator has set. With
+        `tenants`, the URL is one that the tenant chose, and is checked in any case.
         """
 
     async def connect(self, host: str, port: int, *, seconds: float | None = None) -> socket.socket:

@@ -24,7 +24,8 @@ ASSERTION_SECONDS = 3600
 MARGIN_SECONDS = 120.0
 """How long before its end an access token is no longer used."""
 
-_GOOGLE = "https://oauth2.googleapis.com/"
+_GOOGLE = ("https://oauth2.googleapis.com/token", "https://accounts.google.com/o/oauth2/token")
+"""The endpoint of Google in the files of service accounts, and in those of older ones."""
 
 
 class AccessTokens:
@@ -58,20 +59,24 @@ class AccessTokens:
             return Misconfigured("private_key is not an RSA private key")
         form = urlencode({"grant_type": GRANT_TYPE, "assertion": assertion}).encode()
         headers = {"content-type": "application/x-www-form-urlencoded"}
+        address, is_tenants = self._address()
         try:
-            answer = await self._links.request("POST", self._address(), headers=headers, body=form)
+            answer = await self._links.request("POST", address, headers=headers, body=form, tenants=is_tenants)
         except OutboundRefusedError as refusal:
             return Misconfigured(f"token_uri: {refusal}")
         except NoAnswerError:
             return Retry("token_uri: no answer")  # of the message itself, nothing was sent
         return _access_token(answer, now)
 
-    def _address(self) -> str:
-        """Return the token endpoint. If the operator replaces the provider's address, it replaces Google's too."""
+    def _address(self) -> tuple[str, bool]:
+        """Return the token endpoint, and whether it is the tenant's own.
+
+        If the operator replaces the provider's address, it replaces that of Google's endpoint too, and no other one.
+        """
         uri = str(self._config["token_uri"])
-        if self._base and uri.startswith(_GOOGLE):
-            return f"{self._base}/{uri.removeprefix(_GOOGLE)}"
-        return uri
+        if self._base and uri in _GOOGLE:
+            return f"{self._base}/token", False
+        return uri, True
 
     def _assertion(self) -> str:
         """Return the assertion, "" if the key is none."""

@@ -108,7 +108,7 @@ async def _call(config: Mapping[str, Any], links: Links, method: str, path: str,
     url = f"{base.rstrip('/')}{path}"
     credentials = Credentials(config["key_id"], config["secret_key"], region, "ses")
     headers = signed(credentials, method, url, {"Content-Type": "application/json"}, body, links.now())
-    return await links.request(method, url, headers=headers, body=body)
+    return await links.request(method, url, headers=headers, body=body, tenants=bool(config.get("endpoint")))
 
 
 def _request(mail: "Mail", message: Message) -> dict[str, Any]:

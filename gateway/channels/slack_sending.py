@@ -78,7 +78,7 @@ async def _send(message: Message, shown: Mapping[str, Any], links: Links) -> Out
 
 
 async def _send_to_webhook(url: str, shown: Mapping[str, Any], links: Links) -> Outcome:
-    answer = await links.request("POST", url, headers=_JSON, body=msgspec.json.encode(shown))
+    answer = await links.request("POST", url, headers=_JSON, body=msgspec.json.encode(shown), tenants=True)
     return webhook_outcome(answer, links.now())
 
 

@@ -57,7 +57,7 @@ async def deliver(message: Message, links: Links) -> Outcome:
     url = str(message.destination["webhook"]["url"])
     if (body := card_message(message)) is None:
         return Refused("The message is too large")
-    answer = await links.request("POST", url, headers={"Content-Type": "application/json"}, body=body)
+    answer = await links.request("POST", url, headers={"Content-Type": "application/json"}, body=body, tenants=True)
     return outcome_of(answer, url, links.now())
 
 

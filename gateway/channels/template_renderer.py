@@ -51,7 +51,8 @@ MAX_TIMEOUTS = 3
 """A template that took too much time so often is not rendered any more by this process."""
 
 _HTML_TAG = re.compile(r"<[A-Za-z/!]")
-_MARKED = re.compile(r"(\{\{.*?\}\}|\{%.*?%\})", re.DOTALL)
+_MARKED = re.compile(r"(\{\{.*?(?:\}\}|\Z)|\{%.*?(?:%\}|\Z))", re.DOTALL)
+"""What is not text. Without an end, it reaches to that of the template: another search for each would take minutes."""
 
 _KNOWN: Mapping[str, tuple[str, ...]] = {
     "notification": ("id", "title", "content", "action_url", "category", "topic", "custom_attributes", "sent_at"),

@@ -175,7 +175,8 @@ async def deliver(message: Message, links: Links) -> Outcome:
         "Topic": topic_of(message),
         "Urgency": _urgency(message),
     }
-    return outcome_of(await links.request("POST", endpoint, headers=headers, body=body), endpoint, links.now())
+    answer = await links.request("POST", endpoint, headers=headers, body=body, tenants=True)
+    return outcome_of(answer, endpoint, links.now())
 
 
 def encrypted(plaintext: bytes, keys: Mapping[str, Any]) -> bytes:

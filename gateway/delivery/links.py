@@ -92,6 +92,7 @@ class ProviderLinks:
         body: bytes | None = None,
         seconds: float | None = None,
         pool: str = "",
+        tenants: bool = False,
     ) -> Answer:
         """Send a request to the provider, or to an address of the tenant."""
         limit = seconds or self._provider.seconds
@@ -100,7 +101,8 @@ class ProviderLinks:
                 method, url, headers=headers, body=body, seconds=limit, pool=f"{self._provider.name} {pool}"
             )
         else:
-            client = self._clients.operators if self._is_operators(url) else self._clients.tenants
+            is_operators = not tenants and self._is_operators(url)
+            client = self._clients.operators if is_operators else self._clients.tenants
             found = await client.request(method, url, headers=headers, body=body, seconds=limit)
         return Answer(found.status, found.headers, found.body)
 

@@ -43,6 +43,7 @@ class MailLinks:
         headers: Mapping[str, str] | None = None,
         body: bytes | None = None,
         seconds: float | None = None,
+        tenants: bool = False,
     ) -> Answer:
         """Send a request."""
         return Answer(*await self._http.request(method, url, headers=headers, body=body, seconds=seconds or 5))

@@ -69,6 +69,7 @@ class StubLinks:
         body: bytes | None = None,
         seconds: float | None = None,
         pool: str = "",
+        tenants: bool = False,
     ) -> Answer:
         """Send a request."""
         found = await self._http.request(method, url, headers=headers, body=body, seconds=seconds or 5)

@@ -69,6 +69,7 @@ class PushLinks:
         body: bytes | None = None,
         seconds: float | None = None,
         pool: str = "",
+        tenants: bool = False,
     ) -> Answer:
         """Send a request."""
         options: dict[str, Any] = {"pool": pool} if isinstance(self._http, OutboundHttp2) else {}

@@ -1,6 +1,7 @@
 """The texts that templates give to a message, and what happens when one fails."""
 
 import sys
+import time
 from typing import Any
 
 import pytest
@@ -179,3 +180,10 @@ def test_without_the_extra_messages_keep_their_texts_and_saving_names_it(monkeyp
     found = renderer.render({"title": ("sms.title", "x")}, Channel.SMS, variables())
     assert (found.texts, [str(fault) for fault in found.faults]) == ({}, [f"sms: {MISSING_EXTRA}"])
     assert renderer.faults("title", "x") == [MISSING_EXTRA]
+
+
+@pytest.mark.parametrize("part", ["{{", "{%", "{{ x }", "}}"])
+def test_a_template_of_tags_without_an_end_is_refused_in_no_time(part: str) -> None:
+    began = time.process_time()
+    assert TemplateRenderer().faults("content", part * (32_000 // len(part))) or part == "}}"
+    assert time.process_time() - began < 1

@@ -2,18 +2,21 @@
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
 
-from gateway.channels import slack
+from gateway.channels import fcm, fcm_push, ping_email, ses, slack, slack_sending, teams, web_push
+from gateway.channels.outcome import Misconfigured, Refused
 from gateway.channels.provider import Provider
 from gateway.delivery.links import MAX_MEMOS, Clients, ProviderLinks
+from gateway.delivery.sender import Sender
 from gateway.domain.outbound import PUBLIC_ONLY, OutboundRules
 from gateway.domain.outbound_errors import NotSentError, OutboundRefusedError
 from gateway.store.installations import InstallationStore
+from tests.channels.messages import message_to
 from tests.delivery.entries import PUSH, context, entry, taken
 from tests.delivery.test_user_work import work_on
 from tests.outbound import LOOPBACK
@@ -63,6 +66,45 @@ async def test_every_other_address_is_checked(echo: Echo) -> None:
             await links.request("POST", url)
     assert echo.requests == []
     await close(links)
+
+
+async def test_an_address_that_a_tenant_chose_is_checked_although_it_is_below_that_of_the_operator(echo: Echo) -> None:
+    links = links_of(echo.url)
+    for url in (
+        echo.url,
+        f"{echo.url}/x",
+        f"{echo.url}/../x",
+        f"{echo.url}?x",
+        f"{echo.url}.evil/",
+        f"{echo.url}@evil",
+    ):
+        with pytest.raises(OutboundRefusedError):
+            await links.request("POST", url, tenants=True)
+    for url in (f"{echo.url}.evil.example/", f"{echo.url}@evil.example/", f"{echo.url}0/"):
+        with pytest.raises(OutboundRefusedError):
+            await links.request("POST", url)
+    assert echo.requests == []
+    await close(links)
+
+
+async def test_adapters_of_addresses_that_tenants_chose_reach_nothing_of_the_operator(echo: Echo) -> None:
+    url, email = f"{echo.url}/admin", {"email": "a@example.com"}
+    cases: list[tuple[Provider, Mapping[str, Any], dict[str, Any]]] = [
+        (slack_sending.PROVIDER, {"webhook": {"url": url}}, {}),
+        (teams.PROVIDER, {"webhook": {"url": url}}, {}),
+        (web_push.PROVIDER, {**web_push.TOKEN.example, "endpoint": url}, {}),
+        (ping_email.PROVIDER, email, {"url": url}),
+        (fcm_push.PROVIDER, fcm.TOKEN.example, {"token_uri": url}),
+        (ses.PROVIDER, email, {"endpoint": url}),
+    ]
+    for provider, destination, changes in cases:
+        links = links_of(echo.url, provider=provider)
+        example = provider.integration.example if provider.integration is not None else {}
+        message = message_to(provider, destination, config={**example, **changes})
+        (outcome,) = await Sender(provider, links).send([message])
+        assert isinstance(outcome, Refused | Misconfigured), provider.name
+        await close(links)
+    assert echo.requests == []
 
 
 async def test_an_address_in_a_network_that_the_operator_allows_is_called(echo: Echo) -> None:
