@@ -117,8 +117,8 @@ def _pending(facts: TraceFacts, entry: Known, record: EntryRecord, noun: str) ->
     """Return what a message waits for."""
     lane = facts.lanes.get(entry.route)
     due = entry.due_ms or 0
-    if record.state is DeliveryState.RETRY:
-        tries = max((token.attempts for token in record.tokens), default=0)
+    tries = max((token.attempts for token in record.tokens), default=0)
+    if record.state is DeliveryState.RETRY and tries:  # a parked lane spends no attempts
         code = f" ({record.reason})" if record.reason else ""
         what = f"{with_article(noun)} has failed {'once' if tries == 1 else f'{tries} times'}{code}"
     else:

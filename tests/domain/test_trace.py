@@ -291,6 +291,14 @@ ENTRIES: list[tuple[Known, dict[str, Any], str]] = [
         ),
     ),
     (
+        known(Route.EMAIL, STATE.RETRY, "535", due=11, tokens=(TokenState(b"a", STATE.RETRY, 0),)),
+        {"lanes": lane(Route.EMAIL, parked="535", parked_ms=SENT)},
+        (
+            "a mail has not been sent and waits because all mails of the project are stopped (535): correct the "
+            "configuration of the provider, which resumes them"
+        ),
+    ),
+    (
         Known(Route.APNS, SENT, None),
         {"lanes": lane(Route.APNS, is_open=True, failures=5)},
         (
