@@ -30,7 +30,7 @@ _UNKNOWN = "nothing is known of this notification: it was not sent in this proje
 def explain(user: str, notification: str, api_key: str | None, as_json: bool) -> None:
     """Print why a user did or did not get a notification.
 
-    USER is an id, an external id, or `email:…`. NOTIFICATION is the id that the request returned.
+    USER is an id, an external id, or an email address. NOTIFICATION is the id that the request returned.
     """
     settings = with_secret_key(read_settings())
     try:
@@ -64,7 +64,7 @@ async def _trace(
     from gateway.store.directory import Directory
 
     reader, directory = _reader(settings, client), Directory(client, time.monotonic)
-    for each in (name, f"external_id:{name}"):
+    for each in (name, f"external_id:{name}", f"email:{name}"):
         traced = await find_traced(directory, reader.events, project.id, each)
         if traced is not None:
             break

@@ -28,13 +28,13 @@ def project(printed: Callable[..., str]) -> dict[str, str]:
     return fields(printed("project", "create", "Shop"))
 
 
-def send(server: RedisServer, external_id: str) -> tuple[User, str]:
+def send(server: RedisServer, external_id: str | None, email: str | None = None) -> tuple[User, str]:
     """Send a notification to a user of the first project. Return the user, and the id."""
 
     async def work() -> tuple[User, str]:
         client = FunctionClient(Topology(Settings(redis_url=server.url)), LIBRARY)
         try:
-            user = await Directory(client, time.monotonic).resolve(ProjectId("1"), Identity(external_id))
+            user = await Directory(client, time.monotonic).resolve(ProjectId("1"), Identity(external_id, email))
             plan = new_send_plan(Moment(int(time.time() * 1000), "e0"))
             content = Content.encode(plan.id, NotificationFields(title="Secret title"))
             inboxes = InboxStore(client, LogRetention(100, 100), ContentStore(client))
@@ -57,6 +57,14 @@ def test_the_verdict_is_printed_with_a_line_for_each_step(
         assert "The project has no delivery config for notifications without a category, so all of its" in text
         assert "Secret title" not in text
     assert printed("explain", "ada", sent, "--api-key", project["api key"]) == text
+
+
+def test_a_user_is_found_by_the_email_address(
+    printed: Callable[..., str], project: dict[str, str], server: RedisServer
+) -> None:
+    _, sent = send(server, None, "ada@example.com")
+    for name in ("ada@example.com", "email:ada@example.com"):
+        assert "It was stored in the inbox.\n" in printed("explain", name, sent)
 
 
 def test_as_json_it_is_what_the_api_returns(
