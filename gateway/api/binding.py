@@ -250,7 +250,9 @@ class ApiBuilder:
                 ),
                 delivery_plans.OPERATIONS,
             ),
-            *bind(delivery_lanes.DeliveryLanesResource(lanes, self.events), delivery_lanes.OPERATIONS),
+            *bind(
+                delivery_lanes.DeliveryLanesResource(lanes, self.integrations, self.events), delivery_lanes.OPERATIONS
+            ),
             *bind(traces.TracesResource(reader, directory), traces.OPERATIONS),
             *bind(
                 delivery_reports.DeliveryReportsResource(

@@ -1,6 +1,7 @@
 """Lanes: how the deliveries of a project proceed on each route, and a way back after a fault was corrected."""
 
 import time
+from collections.abc import Container
 from dataclasses import dataclass
 from enum import Enum
 
@@ -13,8 +14,10 @@ from gateway.api.core.problems import not_found
 from gateway.api.core.responses import json_response
 from gateway.api.core.schema import ResponseSpec, Time
 from gateway.domain.delivery import Lane, LaneStatus, Route
+from gateway.domain.ids import ProjectId
 from gateway.domain.project_event import ProjectEvent, ProjectEventType
 from gateway.domain.times import rfc3339
+from gateway.store.integrations import IntegrationStore
 from gateway.store.lanes import LaneStore
 from gateway.store.project_events import ProjectEvents
 
@@ -68,6 +71,7 @@ class DeliveryLanesResource:
     """The operations on lanes, with the stores that they use."""
 
     lanes: LaneStore
+    integrations: IntegrationStore
     events: ProjectEvents
 
     async def list_all(self, call: ProjectCall) -> Response:
@@ -78,7 +82,8 @@ class DeliveryLanesResource:
         the integration was saved again, or `resume` was called, what waits is sent.
         """
         found = await self.lanes.of_project(call.project.id)
-        return json_response({"data": [msgspec.structs.asdict(shown(each, time.time())) for each in found]})
+        saved = await self._saved(call.project.id) if any(each.parked for each in found) else set()
+        return json_response({"data": [msgspec.structs.asdict(shown(each, time.time(), saved)) for each in found]})
 
     async def resume(self, call: ProjectCall) -> Response:
         """Send again what waits on a parked lane, after its fault was corrected at the provider.
@@ -94,11 +99,15 @@ class DeliveryLanesResource:
             await self.events.write(lane.project_id, ProjectEvent(ProjectEventType.LANE_RESUMED, None, context))
         found = [each for each in await self.lanes.of_project(call.project.id) if each.lane == lane]
         status = found[0] if found else LaneStatus(lane=lane, waiting=0, first_due_ms=0)
-        return json_response(msgspec.structs.asdict(shown(status, time.time())))
+        return json_response(msgspec.structs.asdict(shown(status, time.time(), await self._saved(lane.project_id))))
+
+    async def _saved(self, project_id: ProjectId) -> set[str]:
+        """Return the names of the integrations that a project has saved."""
+        return {kind.name for kind, _ in await self.integrations.all(project_id)}
 
 
-def shown(status: LaneStatus, now: float) -> DeliveryLane:
-    """Return a lane as responses have it. `now` is the unix time in seconds."""
+def shown(status: LaneStatus, now: float, saved: Container[str] = ()) -> DeliveryLane:
+    """Return a lane as responses have it. `now` is the unix time in seconds, `saved` names the integrations."""
     route, now_ms = status.lane.route, now * 1000
     is_throttled = status.not_before_ms > now_ms
     state = (
@@ -121,12 +130,13 @@ def shown(status: LaneStatus, now: float) -> DeliveryLane:
         failures=status.failures,
         reason=status.parked or None,
         parked_at=_time(status.parked_ms),
-        remedy=_remedy(route) if status.parked else None,
+        remedy=_remedy(route, saved) if status.parked else None,
     )
 
 
-def _remedy(route: Route) -> str:
-    names = " or ".join(f"`/v2/integrations/{name}`" for name in route.value.integrations)
+def _remedy(route: Route, saved: Container[str]) -> str:
+    known = [name for name in route.value.integrations if name in saved] or route.value.integrations
+    names = " or ".join(f"`/v2/integrations/{name}`" for name in known)
     how = f"Correct the configuration with a PUT of {names}" if names else "Correct the fault at the provider"
     return f"{how}, or resume the lane with a POST of `/v2/delivery/lanes/{route.name.lower()}/resume`."
 

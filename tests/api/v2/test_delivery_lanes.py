@@ -59,6 +59,17 @@ async def test_what_is_parked_is_listed_with_its_reason_and_a_remedy(http: httpx
     assert "/v2/delivery/lanes/email/resume" in found["remedy"]
 
 
+async def test_the_remedy_names_the_integration_that_the_project_has(http: httpx.AsyncClient, lanes: LaneStore) -> None:
+    saved = "/v2/integrations/mailgun"
+    (await http.put(saved, json={"api_key": "key-1", "domain": "mg.example.com", "region": "eu"})).raise_for_status()
+    await lanes.park(MAIL, "535 authentication failed")
+    try:
+        remedy = (await listed(http))["email"]["remedy"]
+    finally:
+        (await http.delete(saved)).raise_for_status()
+    assert remedy.startswith(f"Correct the configuration with a PUT of `{saved}`, or resume")
+
+
 async def test_a_lane_is_resumed_which_is_an_event_of_the_project(http: httpx.AsyncClient, lanes: LaneStore) -> None:
     await lanes.park(Lane(PROJECT, Route.APNS), "InvalidProviderToken")
     resumed = await http.post("/v2/delivery/lanes/apns/resume")
