@@ -69,6 +69,9 @@ _URL = re.compile(
 _NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
 """A last label that is a number makes the whole host an IPv4 address (WHATWG URL, "ends in a number")."""
 
+NOT_PUBLIC = "must have a public address, or one in INBOX_OUTBOUND_ALLOWED_NETWORKS"
+"""What a host must be instead, as the end of a sentence. The second half is for operators."""
+
 HTTPS_PORT = 443
 LEAST_PORT = 1024
 """The lower ports but 443 belong to other protocols: mail, remote shells, directories."""
@@ -108,7 +111,7 @@ class OutboundRules:
             return "must have a host name"
         literal = name.strip("[]")
         if name.startswith("[") or read_address(literal) is not None:
-            return "" if self.allows(literal) else "must have a public address as its host"
+            return "" if self.allows(literal) else NOT_PUBLIC
         if _NUMBER.fullmatch(name.rpartition(".")[2]):
             return "must have a host name, or an IP address in its usual form"
         if _is_internal(name) and not self._is_local_host(name):

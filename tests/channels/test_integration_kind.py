@@ -78,7 +78,11 @@ def of(kind: str, **changes: Any) -> Any:
         ("fcm", of("fcm", private_key=EC_PRIVATE_KEY), "'private_key' must be an RSA private key of 2048 bits"),
         ("fcm", of("fcm", private_key=SMALL_RSA_KEY), "'private_key' must be an RSA private key of 2048 bits"),
         ("fcm", of("fcm", private_key="x" * 9000), "'private_key' must have at most 8192 characters"),
-        ("fcm", of("fcm", token_uri="https://10.0.0.1/"), "'token_uri' must have a public address as its host"),
+        (
+            "fcm",
+            of("fcm", token_uri="https://10.0.0.1/"),
+            "'token_uri' must have a public address, or one in INBOX_OUTBOUND_ALLOWED_NETWORKS",
+        ),
         ("fcm", of("fcm", type="user"), "'type' must be one of service_account"),
         ("github", of("github", webhook_signing_secret="x" * 101), "must have at most 100 characters"),
         ("inbox", of("inbox", locale="e"), "'locale' must have at least 2 characters"),

@@ -11,7 +11,7 @@ from tests.outbound import LOOPBACK
 INTRANET = OutboundRules(allowed_networks=(read_network("10.1.0.0/16"), read_network("fd00::/8")))
 
 NO_NAME = "must have a host name"
-NOT_PUBLIC = "must have a public address as its host"
+NOT_PUBLIC = "must have a public address, or one in INBOX_OUTBOUND_ALLOWED_NETWORKS"
 NOT_USUAL = "must have a host name, or an IP address in its usual form"
 INTERNAL = "must have a public host name"
 NO_URL = "must be an https address, without a user name and in ASCII"

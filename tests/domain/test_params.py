@@ -117,11 +117,15 @@ def test_an_outbound_url_is_checked_by_the_rules_of_the_body() -> None:
     assert faults(url, "https://example.com/x") == []
     assert faults(url, 5) == ["Param 'x' must be a string"]
     assert faults(url, "https://example.com/" + "x" * 30) == ["Param 'x' must have at most 30 characters"]
-    assert faults(url, "https://10.0.0.1/") == ["Param 'x' must have a public address as its host"]
+    assert faults(url, "https://10.0.0.1/") == [
+        "Param 'x' must have a public address, or one in INBOX_OUTBOUND_ALLOWED_NETWORKS"
+    ]
     for problems in (Problems(), Problems(outbound=LOOPBACK)):
         url.read("http://127.0.0.1:1/", "x", problems)
         assert problems == (
-            [] if problems.outbound.allowed_networks else ["Param 'x' must have a public address as its host"]
+            []
+            if problems.outbound.allowed_networks
+            else ["Param 'x' must have a public address, or one in INBOX_OUTBOUND_ALLOWED_NETWORKS"]
         )
     assert url.shape() == {"type": "string", "format": "uri", "minLength": 1, "maxLength": 30}
 

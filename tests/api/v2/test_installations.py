@@ -198,7 +198,9 @@ def test_an_installation_is_saved_with_its_secrets_encrypted_and_redacted(
     assert "Param 'access_token' is redacted, and there is no saved value to keep" in messages(other)
     webhook = {"channel": "c", "configuration_url": "https://x.slack.com", "url": "https://10.0.0.1/"}
     refused = client.post(f"{PATH}/slack/installations", headers=ada, json={**body, "incoming_webhook": webhook})
-    assert messages(refused) == ["Param 'incoming_webhook.url' must have a public address as its host"]
+    assert messages(refused) == [
+        "Param 'incoming_webhook.url' must have a public address, or one in INBOX_OUTBOUND_ALLOWED_NETWORKS"
+    ]
     with redis.Redis(unix_socket_path=str(gateway.data_dir / "valkey" / "valkey.sock")) as server:
         stored = everything(server)
     assert b"U0KRQLJ9H" in stored

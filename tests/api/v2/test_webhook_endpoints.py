@@ -132,7 +132,7 @@ def test_bad_input_is_a_422_that_names_each_field(client: httpx.Client) -> None:
     refused = client.post(PATH, json={"url": "https://127.0.0.1/x", "event_types": ["user.moved"]})
     assert refused.status_code == 422
     assert messages(refused) == [
-        "Param 'url' must have a public address as its host",
+        "Param 'url' must have a public address, or one in INBOX_OUTBOUND_ALLOWED_NETWORKS",
         f"Param 'event_types[0]' must be one of {', '.join(SELECTABLE)}",
     ]
     for url in ("http://example.com/", "https://metadata.internal/", "https://user@example.com/", 5, None):
