@@ -171,8 +171,8 @@ class DeliveryConfig(msgspec.Struct):
 FOUND = ResponseSpec(200, "The delivery config", DeliveryConfig)
 NOT_FOUND = ResponseSpec(404, "The category has no delivery config of its own", Errors)
 
-_DEFAULT = SavedConfig([SavedChannel(Channel.IN_APP.value)])
-"""The config of a project that has set none, as `domain/delivery_config.py` has it."""
+_DEFAULT = SavedConfig([SavedChannel(channel.value) for channel in Channel])
+"""What applies to a project that has set none: all of its channels, at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,8 +185,8 @@ class DeliveryConfigResource:
     async def get(self, call: ProjectCall) -> Response:
         """Return the delivery config of a category, or the default one.
 
-        A project that has set no default uses all of its channels at once. The response then lists the inbox alone. A
-        category without a config of its own, to which the default applies, is not found.
+        A project that has set no default uses all of its channels at once: the response lists every channel, so it can
+        be saved as it is. A category without a config of its own, to which the default applies, is not found.
         """
         key = call.query()["key"] or DEFAULT_KEY
         saved = (await self.configs.read(call.project.id)).get(key)

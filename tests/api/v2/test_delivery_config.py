@@ -9,6 +9,7 @@ from uuid import uuid4
 import httpx
 import pytest
 
+from gateway.domain.preferences import Channel
 from tests.api.inbox import Inbox, messages
 from tests.api.projects import Project, command, project_of
 from tests.servers import ADMIN, Gateway, running_gateway, user_headers
@@ -57,12 +58,16 @@ async def test_a_config_is_returned_as_it_was_saved(http: httpx.AsyncClient, cat
     assert await put(http, saved["key"], *saved["channels"], disabled=False) == saved, "a response can be sent back"
 
 
-def test_the_default_is_the_inbox_until_another_one_is_set_and_an_unknown_key_is_not_found(
+def test_the_default_is_every_channel_until_another_one_is_set_and_an_unknown_key_is_not_found(
     gateway: Gateway, category: str
 ) -> None:
     project = project_of(command(gateway, "project", "create", "configs"))
     with httpx.Client(base_url=gateway.url, headers=project.admin) as client:
-        built_in = {"key": "default", "disabled": False, "channels": [IN_APP]}
+        built_in = {
+            "key": "default",
+            "disabled": False,
+            "channels": [{"channel": each.value, "disabled": False} for each in Channel],
+        }
         assert client.get(PATH).json() == client.get(f"{PATH}?key=default").json() == built_in
         assert client.get(f"{PATH}?key={category}").status_code == 404
         body = {"channels": [{"channel": "email"}]}
