@@ -28,8 +28,11 @@ async def examine_deliveries(
     """Yield findings about the deliveries of projects. With `offline`, no provider is contacted."""
     from gateway.delivery.senders import clients_of, senders_of
     from gateway.store.installations import InstallationStore
-    from gateway.store.redis.diagnosis import Finding
+    from gateway.store.redis.diagnosis import Finding, Severity
 
+    if settings.embedded and not settings.delivery_workers:
+        text = "INBOX_DELIVERY_WORKERS is 0, and no other machine reaches the bundled Valkey: nothing is delivered"
+        yield Finding(TOPIC, text, Severity.WARNING)
     clients = clients_of(settings)
     try:
         senders = senders_of(settings, clients, InstallationStore(client, settings.secret_key))
@@ -51,7 +54,7 @@ async def _examine_project(
 ) -> "tuple[list[Finding], int]":
     """Return the findings about a project, and how many integrations were checked."""
     from gateway.channels.registry import PROVIDERS
-    from gateway.domain.delivery import routes_of
+    from gateway.domain.delivery import Route, routes_of
     from gateway.store.delivery_configs import DeliveryConfigStore
     from gateway.store.integrations import IntegrationStore
     from gateway.store.lanes import LaneStore
@@ -72,6 +75,9 @@ async def _examine_project(
         for each, fault in zip(providers, faults, strict=True)
         if fault
     ]
+    if not settings.public_url and saved.keys() & set(Route.EMAIL.value.integrations):
+        text = f"emails of {project.api_key} have no link to unsubscribe: set INBOX_PUBLIC_URL"
+        findings.append(Finding(TOPIC, text, Severity.WARNING))
     for lane in await LaneStore(client).of_project(project.id):
         if lane.parked:
             text = (

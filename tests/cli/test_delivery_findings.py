@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from gateway.channels import expo, twilio
+from gateway.channels import expo, smtp, twilio
 from gateway.domain.delivery import Lane, Route
 from gateway.domain.ids import ProjectId
 from gateway.settings import Settings
@@ -89,3 +89,23 @@ def test_secrets_of_another_key_are_found_without_asking(
     asyncio.run(replace())
     found = deliveries(run("doctor", "--offline").stdout)
     assert f"WARNING: twilio of {api_key}: another secret key encrypted its secrets" in found
+
+
+def test_emails_without_a_link_to_unsubscribe_are_found(
+    run: Command, api_key: str, environment: pytest.MonkeyPatch, server: RedisServer
+) -> None:
+    async def save() -> None:
+        client = FunctionClient(Topology(Settings(redis_url=server.url)), LIBRARY)
+        try:
+            await client.load()
+            await IntegrationStore(client, SECRET_KEY).replace(
+                PROJECT, smtp.INTEGRATION, smtp.INTEGRATION.example, None
+            )
+        finally:
+            client.close()
+
+    asyncio.run(save())
+    warning = f"WARNING: emails of {api_key} have no link to unsubscribe: set INBOX_PUBLIC_URL"
+    assert warning in deliveries(run("doctor", "--offline").stdout)
+    environment.setenv("INBOX_PUBLIC_URL", "https://inbox.example.com")
+    assert warning not in deliveries(run("doctor", "--offline").stdout)
