@@ -27,8 +27,9 @@ def deliver(ready_fd: int | None) -> None:
     """Deliver to phones, browsers, chats, mail and webhooks.
 
     `serve` starts INBOX_DELIVERY_WORKERS of these processes. Start more on other machines, with the same
-    INBOX_REDIS_URL and INBOX_SECRET_KEY: each takes a share of what is due. SIGTERM lets it finish what it is sending,
-    for at most INBOX_DRAIN_SECONDS.
+    settings: INBOX_REDIS_URL, INBOX_SECRET_KEY, INBOX_PUBLIC_URL for links in emails, and those about outgoing requests
+    (INBOX_OUTBOUND_ALLOWED_NETWORKS, INBOX_PROVIDER_*, INBOX_PUSH_CONTACT). Each takes a share of what is due. SIGTERM
+    lets it finish what it is sending, for at most INBOX_DRAIN_SECONDS.
     """
     from gateway.deliverer_app import run
     from gateway.telemetry.metrics import configure_logging
