@@ -53,6 +53,8 @@ class Gateway:
     command: tuple[str, ...] = GATEWAY
     log_descriptor: int | None = None
     """The descriptor for standard error. If it is None, standard error goes into `log_file`, with standard output."""
+    knows_delivery: bool = True
+    """Whether the command has delivery workers. An older build refuses the setting that switches them off."""
 
     @property
     def url(self) -> str:
@@ -84,7 +86,7 @@ class Gateway:
             "INBOX_BOOTSTRAP_API_SECRET": API_SECRET,
             "INBOX_BOOTSTRAP_HMAC_ENABLED": "true",
             "INBOX_DRAIN_SECONDS": "1",
-            "INBOX_DELIVERY_WORKERS": "0",
+            **({"INBOX_DELIVERY_WORKERS": "0"} if self.knows_delivery else {}),
             "INBOX_RATE_LIMIT_READS": "0",
             "INBOX_RATE_LIMIT_WRITES": "0",
             **self.environment,

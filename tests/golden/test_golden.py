@@ -13,6 +13,7 @@ import redis
 from gateway.settings import Settings
 from gateway.store import keys
 from gateway.store.jobs import JobStore
+from gateway.store.lanes import SHARDS
 from gateway.store.library import LIBRARY
 from gateway.store.project_deletion import ProjectDeletion
 from gateway.store.projects import ProjectStore
@@ -39,6 +40,7 @@ LEFT = {
     keys.SECRET_KEY_ID,
     keys.LIBRARIES,
     keys.JOB_QUEUE + keys.JOB_SUFFIXES["CLAIMS"],
+    *(keys.lanes(shard) for shard in range(SHARDS)),
 }
 """The keys that a store without projects keeps."""
 

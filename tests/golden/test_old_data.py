@@ -130,10 +130,14 @@ def test_a_data_directory_of_the_older_commit_can_be_used(tmp_path: Path) -> Non
         pytest.skip(WITHOUT_HISTORY)
     notification = {"title": "From the older commit", "recipients": [{"external_id": "ada"}]}
     data = tmp_path / "data"
-    with running_gateway(data, **imports_of(export(tmp_path))) as gateway:
-        sent = httpx.post(f"{gateway.url}/notifications", headers=ADMIN, json={"notification": notification})
+    older = Gateway(data, imports_of(export(tmp_path)), knows_delivery=False)
+    try:
+        older.start()
+        sent = httpx.post(f"{older.url}/notifications", headers=ADMIN, json={"notification": notification})
         assert sent.status_code == 201, sent.text
-        gateway.stop()
+        older.stop()
+    finally:
+        older.end()
     with running_gateway(data) as gateway:
         listed = httpx.get(f"{gateway.url}/notifications", headers=user_headers("ada")).json()
     assert [item["title"] for item in listed["notifications"]] == ["From the older commit"]
