@@ -36,6 +36,9 @@ class Fault:
     may_repeat: bool = False
     """Whether a delivery may be repeated although its provider accepted it: what its worker noted may be lost."""
 
+    may_vanish: bool = False
+    """Whether an attempt may end before the provider has received it, and the worker cannot know that."""
+
     quick: bool = True
     """Whether it is part of a quick run."""
 

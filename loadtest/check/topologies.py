@@ -129,9 +129,7 @@ class DeliveryTopology(SingleTopology):
 
     async def verify(self, report: ReportViolation, fault: Fault) -> None:
         """Wait until every delivery has ended, and judge it."""
-        await self.deliveries.verify(
-            self.gateways[0], self.redis.url, report, may_repeat=fault.may_repeat, may_lose=fault.may_lose
-        )
+        await self.deliveries.verify(self.gateways[0], self.redis.url, report, fault)
 
 
 @dataclass
@@ -186,9 +184,7 @@ class ClusteredDeliveryTopology(ClusterTopology):
 
     async def verify(self, report: ReportViolation, fault: Fault) -> None:
         """Wait until every delivery has ended, and judge it."""
-        await self.deliveries.verify(
-            self.gateways[0], self.cluster.url, report, may_repeat=fault.may_repeat, may_lose=fault.may_lose
-        )
+        await self.deliveries.verify(self.gateways[0], self.cluster.url, report, fault)
 
 
 @contextlib.asynccontextmanager

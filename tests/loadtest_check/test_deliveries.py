@@ -25,13 +25,14 @@ def found(
     *,
     repeats: bool = True,
     may_repeat: bool = False,
+    may_vanish: bool = False,
     ids: tuple[str, ...] = (),
 ) -> list[ViolationKind]:
     attempts = [
         Attempt(float(number), frozenset([ids[number] if ids else ID]), result) for number, result in enumerate(results)
     ]
     expected = Expected(KEY, fate, repeats, is_dead=DEAD in results)
-    return [kind for kind, _ in judge(expected, attempts, state, may_repeat=may_repeat)]
+    return [kind for kind, _ in judge(expected, attempts, state, may_repeat=may_repeat, may_vanish=may_vanish)]
 
 
 def test_a_delivery_that_arrived_after_failures_is_right() -> None:
@@ -60,6 +61,12 @@ def test_a_state_that_differs_from_what_arrived_is_reported(
     results: list[Result], state: DeliveryState | None, fate: Fate, violation: ViolationKind
 ) -> None:
     assert found(results, state, fate) == [violation]
+
+
+def test_an_attempt_that_no_provider_received_is_unknown_only_if_it_may_vanish_and_is_not_repeated() -> None:
+    assert found([], UNKNOWN, repeats=False, may_vanish=True) == []
+    assert found([], UNKNOWN, repeats=False) == [ViolationKind.DELIVERY_LOST]
+    assert found([], UNKNOWN, may_vanish=True) == [ViolationKind.DELIVERY_LOST]
 
 
 def test_a_repetition_is_reported_unless_it_is_promised() -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from loadtest.check.deliveries.projects import first_project, prepare, second_project
 from loadtest.check.deliveries.providers import FaultyProviders
 from loadtest.check.deliveries.traffic import DeliveryTraffic
+from loadtest.check.fault import Fault
 from loadtest.check.observer import ReportViolation
 from loadtest.providers.replies import PROVIDERS_WITH_URLS
 from loadtest.servers.gateway import Gateway
@@ -42,12 +43,17 @@ class Deliveries:
         for project in self.traffic.projects:
             await prepare(project, gateway, self.providers.server.url)
 
-    async def verify(
-        self, gateway: Gateway, redis_url: str, report: ReportViolation, *, may_repeat: bool, may_lose: bool
-    ) -> None:
+    async def verify(self, gateway: Gateway, redis_url: str, report: ReportViolation, fault: Fault) -> None:
         """Wait until every delivery has ended, and judge it."""
-        seconds = LOST_SECONDS if may_lose else DELIVERED_SECONDS
-        await self.traffic.check(gateway, redis_url, seconds, report, may_repeat=may_repeat, may_lose=may_lose)
+        await self.traffic.check(
+            gateway,
+            redis_url,
+            LOST_SECONDS if fault.may_lose else DELIVERED_SECONDS,
+            report,
+            may_repeat=fault.may_repeat,
+            may_lose=fault.may_lose,
+            may_vanish=fault.may_vanish,
+        )
 
 
 @contextlib.asynccontextmanager

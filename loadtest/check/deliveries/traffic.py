@@ -91,6 +91,7 @@ class DeliveryTraffic:
         *,
         may_repeat: bool,
         may_lose: bool,
+        may_vanish: bool,
     ) -> None:
         """Wait until every delivery has a final state, at most some seconds, and report what is wrong. Forget them."""
         states = await self._final_states(redis_url, time.monotonic() + seconds)
@@ -98,7 +99,8 @@ class DeliveryTraffic:
         for one in self._sent:
             for expected in one.expected():
                 state = states[one.id].get(expected.key.destination)
-                for kind, detail in judge(expected, attempts.get(expected.key, ()), state, may_repeat=may_repeat):
+                arrived = attempts.get(expected.key, ())
+                for kind, detail in judge(expected, arrived, state, may_repeat=may_repeat, may_vanish=may_vanish):
                     if kind is not ViolationKind.UNFINISHED or not may_lose:
                         report(kind, str(expected.key), detail)
         for stray in self._providers.journal.strays:
@@ -126,7 +128,7 @@ class DeliveryTraffic:
         for one in self._sent:
             if one.way.delay or (one.project.name, one.way.provider.name) == parked:
                 continue
-            for key in [expected.key for expected in one.expected()]:
+            for key in [expected.key for expected in one.expected() if not expected.is_dead]:
                 attempts = self._providers.journal.attempts.get(key)
                 if (attempts[0].at if attempts else time.monotonic()) - one.begun > seconds:
                     late.append(str(key))

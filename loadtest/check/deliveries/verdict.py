@@ -42,18 +42,26 @@ def has_ended(state: DeliveryState | None) -> bool:
 
 
 def judge(
-    expected: Expected, attempts: Sequence[Attempt], state: DeliveryState | None, *, may_repeat: bool
+    expected: Expected,
+    attempts: Sequence[Attempt],
+    state: DeliveryState | None,
+    *,
+    may_repeat: bool,
+    may_vanish: bool = False,
 ) -> Iterator[Fault]:
     """Yield the broken promises on a delivery, whose recorded state is `state`.
 
     `may_repeat`: whether an attempt may be repeated although the provider accepted it, because what the worker noted
     of it may have been lost with the worker or with Redis.
+    `may_vanish`: whether an attempt may have ended before the provider received it, and the worker cannot know that.
     """
     if not has_ended(state):
         yield ViolationKind.UNFINISHED, f"{state and state.name} after {_shown(attempts)}"
         return
     assert state is not None
     results = [attempt.result for attempt in attempts]
+    if not results and may_vanish and state is DeliveryState.UNKNOWN and not expected.provider_repeats:
+        return
     yield from _fits(expected, results, state)
     yield from _repeats(expected, attempts, may_repeat)
 
