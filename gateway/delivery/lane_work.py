@@ -20,17 +20,25 @@ from gateway.delivery.installed_templates import InstalledTemplates, InstalledTe
 from gateway.delivery.lease import Lease
 from gateway.delivery.overrides import OverrideCache
 from gateway.delivery.reports import Reports
+from gateway.delivery.room import Room
 from gateway.delivery.sender import Sender
 from gateway.delivery.user_work import Attempt, LaneContext, UserWork
 from gateway.domain.delivery import Lane, LaneReport, Recorded, Route, UserResults
 from gateway.domain.ids import UserId
 from gateway.store.lanes import LaneStore
-from gateway.store.outbox import OutboxStore
+from gateway.store.outbox import BYTES_AT_ONCE, OutboxStore
 from gateway.store.redis.problems import StoreUnavailableError
 from gateway.telemetry.logs import log
 
 USERS_AT_ONCE = 25
 """How many users are taken in one call. More would make large contents wait in memory."""
+
+BYTES_UNDER_WAY = 32 * 1024 * 1024
+"""How much content of large notifications requests of the process have at once. A request takes several times the
+memory of its content."""
+
+LARGE_AT_ONCE = 4
+"""How many large notifications of single users the process has at once. Those of broadcasts share their content."""
 
 RETRY_SECONDS = 0.5
 """The pause after a call that failed because Redis is down."""
@@ -67,6 +75,8 @@ class LaneParts:
         self.reports = reports
         self.installed = installed
         self.destinations = Destinations(lanes)
+        self.room = Room(BYTES_UNDER_WAY)
+        self.large = asyncio.Semaphore(LARGE_AT_ONCE)
 
     def users_at_once(self, lane: Lane) -> int:
         """Return how many users of a lane are taken in one call: at least as many as a request has messages."""
@@ -123,9 +133,21 @@ class LaneWork:
             context = await self._through_outage(self._context)
             if context is not None:
                 works = await self._through_outage(partial(self._begin, context))
-                await self._work_on(works, context)
+                large = [work.taken.user_id for work in works if work.taken.is_large]
+                await self._work_on([work for work in works if not work.taken.is_large], context)
+                for user_id in large:
+                    await self._deliver_large(user_id, context)
         except StoreUnavailableError:
             return
+
+    async def _deliver_large(self, user_id: UserId, context: LaneContext) -> None:
+        """Deliver one notification that is taken alone, because its content is large."""
+        async with self._parts.large:
+            if await self._through_outage(partial(self._lease.covers, user_id, 0.0)):
+                works = await self._through_outage(partial(self._begin, context, (user_id,)))
+                await self._work_on(works, context)
+            else:
+                self._leave(1)
 
     # -- take
 
@@ -154,9 +176,10 @@ class LaneWork:
                     raise
                 await asyncio.sleep(RETRY_SECONDS * random.uniform(0.5, 1.5))
 
-    async def _begin(self, context: LaneContext) -> list[UserWork]:
-        """Take the entries, and decide about them."""
-        taken = await self._parts.outbox.take(self._lease.claim._replace(users=self._users))
+    async def _begin(self, context: LaneContext, alone: Sequence[UserId] = ()) -> list[UserWork]:
+        """Take the entries, and decide about them. Of users of `alone`, take one each, of any size."""
+        claim = self._lease.claim._replace(users=alone or self._users)
+        taken = await self._parts.outbox.take(claim, alone=bool(alone))
         overrides = await self._parts.overrides.of_entries(
             self.lane, [entry.id.notification_id for each in taken for entry in each.entries]
         )
@@ -212,7 +235,9 @@ class LaneWork:
 
     async def _send(self, sender: Sender, group: Sequence[tuple[UserWork, Attempt]]) -> None:
         """Send one request's messages, or ask for one result. Attempts for which there is no time get no outcome."""
-        async with self._requests:
+        contents = [len(attempt.entry.entry.content) for _, attempt in group]
+        size = sum(each for each in contents if each > BYTES_AT_ONCE)  # others never wait for large ones
+        async with self._requests, self._parts.room.of(size):
             try:
                 group = await self._granted(sender, group)
             except StoreUnavailableError:

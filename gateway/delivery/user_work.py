@@ -8,6 +8,7 @@ Each entry has a state for each of its destinations, so that one that fails repe
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -39,6 +40,7 @@ from gateway.domain.delivery import (
 from gateway.domain.delivery_config import DeliveryConfigs
 from gateway.domain.notification import ItemId
 from gateway.sending.command import Overrides
+from gateway.store.outbox import BYTES_AT_ONCE, MAX_SHARED
 from gateway.telemetry.logs import log
 
 LOST = "The process that sent this ended before it had an answer"
@@ -46,6 +48,9 @@ LOST = "The process that sent this ended before it had an answer"
 
 RECEIPT_PAUSE_SECONDS = 300.0
 """How long to wait before a provider that did not answer is asked for the result of a message again."""
+
+_decode_large = lru_cache(maxsize=MAX_SHARED)(compose.decode_shown)
+"""Decodes the content of a broadcast once for many recipients: it is one object for all of them."""
 
 _replaced = msgspec.structs.replace
 
@@ -360,7 +365,9 @@ def _shown(entry: Entry) -> Shown | None:
     if entry.id.route is Route.WEBHOOKS:  # the payload is what is sent, byte for byte
         return Shown(content=entry.content.decode())
     try:
-        return compose.decode_shown(entry.content)
+        return (
+            _decode_large(entry.content) if len(entry.content) > BYTES_AT_ONCE else compose.decode_shown(entry.content)
+        )
     except msgspec.MsgspecError as problem:
         log.error("delivery_content_broken", notification=entry.id.notification_id.hex(), problem=str(problem))
         return None

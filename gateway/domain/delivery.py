@@ -246,7 +246,8 @@ class Taken:
 
     `recipient` has external_id, email, first_name, last_name, phone_numbers and custom_attributes, as far as they are
     set. `suppressed` are the keys of addresses (`address_key`) that never work, with the reasons. Without entries,
-    `next_ms` is when the next one is due, None if there is none: report it to the lane.
+    `next_ms` is when the next one is due, None if there is none: report it to the lane. With `is_large`, there is one
+    that is to be taken alone.
     """
 
     lane: Lane
@@ -258,6 +259,7 @@ class Taken:
     recipient: Mapping[str, Any] = field(default_factory=dict, repr=False)
     suppressed: Mapping[bytes, str] = field(default_factory=dict)
     next_ms: int | None = None
+    is_large: bool = False
 
 
 def delivery_id(user_id: UserId, entry: EntryId, key: bytes) -> UUID:

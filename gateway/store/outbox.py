@@ -31,7 +31,7 @@ from gateway.domain.delivery import (
 )
 from gateway.domain.event import Counts
 from gateway.domain.guard import UNGUARDED
-from gateway.domain.ids import UserId
+from gateway.domain.ids import ProjectId, UserId
 from gateway.domain.notification import ItemId, State
 from gateway.domain.principal import User
 from gateway.store.channel_tokens import ChannelToken, ChannelTokenStore, read_token
@@ -44,7 +44,15 @@ from gateway.store.redis.problems import StoreDataError, decoding
 ENTRIES_AT_ONCE = 20
 """How many entries of one user a claim takes at most. The user is due again at once if there are more."""
 
+BYTES_AT_ONCE = 64 * 1024
+"""How much content of one user a claim takes at most. A notification with more is taken alone."""
+
+MAX_SHARED = 4
+"""How many contents of broadcasts are remembered, so that their recipients share one object."""
+
 _FORMER_DEVICES = b"former devices"
+_LARGE = b"large"
+_NUL = b"\0"
 
 _LEFT_OUT = {"p": SkipReason.PREFERENCE, "t": SkipReason.NO_TOKEN, "a": SkipReason.NO_ADDRESS}
 _OBJECTIONS = {b"": None, b"p": SkipReason.PREFERENCE, b"u": SkipReason.UNSUBSCRIBED}
@@ -68,8 +76,8 @@ class _StoredState(NamedTuple):
     topic: str
 
 
-def _take(route: str, claim: int, lease_ms: int, limit: int) -> Arguments:
-    return (route, claim, lease_ms, limit)
+def _take(route: str, claim: int, lease_ms: int, limit: int, max_bytes: int) -> Arguments:
+    return (route, claim, lease_ms, limit, max_bytes)
 
 
 def _extend(route: str, claim: int, before_ms: int, until_ms: int, limit: int) -> Arguments:
@@ -109,28 +117,48 @@ class OutboxStore:
         self._functions = UserFunctions(client)
         self._contents = contents
         self._tokens = tokens
+        self._shared: dict[bytes, bytes] = {}
 
-    async def take(self, claim: Claim, limit: int = ENTRIES_AT_ONCE) -> list[Taken]:
+    async def take(
+        self, claim: Claim, limit: int = ENTRIES_AT_ONCE, max_bytes: int = BYTES_AT_ONCE, *, alone: bool = False
+    ) -> list[Taken]:
         """Take the due entries of the users of a claim, in one round trip. It may be repeated with the same claim.
 
         Each user has a result, without entries if nothing is due or the user was deleted. Only users whose data cannot
-        be read have none: they stay claimed until the lease ends.
+        be read have none: they stay claimed until the lease ends. If the first notification of a user has more than
+        `max_bytes`, nothing of the user is taken (`is_large`), unless each is taken `alone`.
         """
         users = [User(claim.lane.project_id, each, None, None) for each in claim.users]
-        call = TAKE_ENTRIES(claim.lane.route.code, claim.number, claim.lease_ms, limit)
+        most = 0 if alone else max_bytes
+        call = TAKE_ENTRIES(claim.lane.route.code, claim.number, claim.lease_ms, limit, most)
         replies = await self._functions.send_many(users, [call] * len(users), skip_broken=True)
         for place, user in enumerate(users):
             if _result(replies[place]) == _FORMER_DEVICES:
                 await self._tokens.convert(user)
                 (replies[place],) = await self._functions.send_many([user], [call], skip_broken=True)
         taken = [
-            (user.id, [] if reply[0] == b"deleted" else reply[3])
+            (user.id, [] if reply[0] == b"deleted" else [] if _result(reply) == _LARGE else reply[3])
             for user, reply in zip(users, replies, strict=True)
             if not isinstance(reply, StoreDataError)
         ]
         contents = [b"%b}" % row[6] for _, reply in taken for row in _rows(reply)]
-        expanded = iter(await self._contents.expand(claim.lane.project_id, contents))
-        return [_taken(claim, user_id, reply, expanded) for user_id, reply in taken]
+        expanded = iter(await self._expanded(claim.lane.project_id, contents))
+        large = {user.id for user, reply in zip(users, replies, strict=True) if _result(reply) == _LARGE}
+        return [
+            Taken(lane=claim.lane, user_id=user_id, claim=claim.number, is_large=True)
+            if user_id in large
+            else _taken(claim, user_id, reply, expanded)
+            for user_id, reply in taken
+        ]
+
+    async def _expanded(self, project_id: ProjectId, contents: Sequence[bytes]) -> list[bytes]:
+        """Return complete contents. All that refer to the same one are one object."""
+        references = list({each for each in contents if _NUL in each})
+        found = {each: self._shared[each] for each in references if each in self._shared}
+        if missing := [each for each in references if each not in found]:
+            found |= zip(missing, await self._contents.expand(project_id, missing), strict=True)
+            self._shared = dict([*found.items(), *self._shared.items()][:MAX_SHARED])
+        return [found.get(each, each) for each in contents]
 
     async def extend(self, before: Claim, after: Claim) -> None:
         """Hold what a claim took longer, because the lease of its users was extended."""

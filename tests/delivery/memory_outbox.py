@@ -41,16 +41,23 @@ class MemoryOutbox:
         self.ended: list[tuple[UserId, EntryRecord]] = []
         self.recorded: list[UserResults] = []
         self.is_down = False
+        self.large: set[UserId] = set()
+        """Users whose notifications are taken alone."""
 
     def add(self, lane: Lane, user_id: UserId, **others: Any) -> None:
         """Add an entry that is due now."""
         stored = Stored(EntryId(ItemId(uuid4().bytes), lane.route), int(time.time() * 1000), others=others)
         self.users.setdefault((lane, user_id), []).append(stored)
 
-    async def take(self, claim: Claim, limit: int = 20, since_ms: int = 0) -> list[Taken]:
+    async def take(self, claim: Claim, limit: int = 20, *, alone: bool = False) -> list[Taken]:
         """Take the due entries of a claim."""
         self._check()
-        return [self._take(claim, user_id) for user_id in claim.users]
+        return [
+            Taken(lane=claim.lane, user_id=user_id, claim=claim.number, is_large=True)
+            if user_id in self.large and not alone
+            else self._take(claim, user_id)
+            for user_id in claim.users
+        ]
 
     def _take(self, claim: Claim, user_id: UserId) -> Taken:
         found: list[Entry] = []

@@ -188,6 +188,40 @@ async def test_a_provider_that_hangs_slows_nobody_else(bench: Bench, monkeypatch
         assert sum(message.project_id == PUSH.project_id for message in bench.sent) == 20
 
 
+async def test_few_large_contents_are_under_way_at_once_and_small_ones_do_not_wait_for_them(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lane_work, "BYTES_UNDER_WAY", 250_000)
+    bench.build()
+    released = asyncio.Event()
+
+    async def answer(message: Message) -> Outcome:
+        if len(message.content or "") > 1000:
+            await released.wait()
+        return Delivered()
+
+    def sent(lane: Lane, least: int, most: int) -> int:
+        return sum(
+            each.project_id == lane.project_id and least <= int(UUID(each.user_id)) <= most for each in bench.sent
+        )
+
+    bench.answer = answer  # type: ignore[method-assign] # the answers of this test
+    content = b'{"id":"%b","title":"t","content":"%b"}' % (str(uuid4()).encode(), b"x" * 100_000)
+    alone, broadcast = [user(number) for number in range(10)], [user(number) for number in range(10, 30)]
+    bench.outbox.large = set(alone)
+    for each in (*alone, *broadcast):
+        bench.outbox.add(SMS, each, content=content)
+        await bench.lanes.add(SMS, each)
+    async with bench.running():
+        await until(lambda: len(bench.sent) == 2)
+        await bench.add(PUSH, *map(user, range(100, 200)))
+        await bench.ended(100)
+        assert sent(SMS, 1, 30) == 2
+        released.set()
+        assert Counter(await bench.ended(130)) == {DeliveryState.DELIVERED: 130}
+    assert [status for status in await bench.lanes.all() if status.waiting] == []
+
+
 async def test_one_message_that_hangs_holds_up_no_other_of_its_lane(bench: Bench) -> None:
     async def answer(message: Message) -> Outcome:
         if message.user_id == user(0):

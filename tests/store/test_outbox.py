@@ -218,6 +218,41 @@ async def test_entries_are_held_as_long_as_a_lease_that_was_extended(desk: Desk)
     assert await desk.record(first, DELIVERED) == []
 
 
+async def test_large_contents_are_taken_alone_and_little_of_many_is_taken_at_once(desk: Desk) -> None:
+    texts = ["x" * 40_000, "x" * 10_000, "x" * 40_000, "x" * 100_000, "x"]
+    contents = [Content.encode(str(uuid4()), NotificationFields(title="t", content=text)) for text in texts]
+    for content in contents:
+        await desk.send(EMAIL, content)
+        await desk.client.pass_ms(1)
+    sizes = []
+    while True:
+        claim = desk.claim(Route.EMAIL)
+        taken = await desk.take(Route.EMAIL, claim)
+        again = await desk.take(Route.EMAIL, claim)
+        assert {each.id for each in again.entries} == {each.id for each in taken.entries}
+        if taken.is_large:
+            assert taken.entries == ()
+            (taken,) = await desk.outbox.take(claim, alone=True)
+        if not taken.entries:
+            break
+        sizes.append([len(entry.content) // 10_000 for entry in taken.entries])
+        await desk.record(taken, DELIVERED)
+    assert sizes == [[4, 1], [4], [10], [0]]
+
+
+async def test_recipients_of_a_broadcast_share_its_content(desk: Desk) -> None:
+    contents = [Content.encode(str(uuid4()), NotificationFields(title=f"number {number}")) for number in range(6)]
+    taken = []
+    for content in [*contents, contents[-1]]:
+        await desk.contents.put(desk.user.project_id, content)
+        await desk.send(EMAIL, content.as_reference())
+        (entry,) = (await desk.take(Route.EMAIL)).entries
+        assert entry.content == content.encoded + b"}"
+        taken.append(entry.content)
+        desk.user = User(desk.user.project_id, new_user().id, "ada", "ada@example.com")
+    assert taken[-1] is taken[-2]
+
+
 async def test_the_state_and_the_wishes_are_those_at_the_time_of_sending(desk: Desk) -> None:
     item_id, _ = await desk.send(EMAIL, category="news", topic="a")
     await desk.inboxes.change(desk.user, item_id, Command.READ, None, desk.moment)

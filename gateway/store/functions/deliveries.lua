@@ -1,5 +1,6 @@
 -- The functions of delivery workers on a user's outbox. outbox.lua describes what is stored.
 
+local LARGE = 'large' -- what is to be taken alone
 local FORMER_DEVICES_LEFT = 'former devices' -- as in channel_tokens.lua
 local LEASE_FRACTION = '.5' -- what tells the end of a lease from a time at which an entry is due
 
@@ -82,12 +83,13 @@ function deliveries.hold(user, key, route, claim, until_ms, id, score, packed, r
 end
 
 -- KEYS  user
--- ARGV  route claim lease_ms (until when) limit
+-- ARGV  route claim lease_ms (until when) limit max_bytes (of the contents; 0 for one entry of any size)
 -- ->    when the next entry is due in ms if none is due now ("" if there is none);
 --       unread, unseen, unarchived unread, unarchived unseen; field, value, … of the user's record;
 --       field and packed token of each live token; key and reason of each address that is suppressed; then of each entry
 --       its id, when it was due, 1 if the claim that held it has reported nothing or 0, the record ("" for none), the
---       state, 1 if it is in the inbox or 0, the content, and "" or what the user objects (p preference, u subscription)
+--       state, 1 if it is in the inbox or 0, the content, and "" or what the user objects (p preference, u subscription); or LARGE if the
+--       content of the first one is larger, and nothing was taken
 local function take_entries(keys, args, record)
   local user, route, claim, until_ms = keys[1], args[1], args[2], args[3]
   local key, kind = outbox.key(user, route), ROUTES[route][3]
@@ -101,7 +103,7 @@ local function take_entries(keys, args, record)
   end
   local tokens = kind ~= '' and deliveries.tokens(user, kind) or {}
   local suppressed = kind == '' and call('HGETALL', user .. SUPPRESSED) or {}
-  local result = { '', counted, names, tokens, suppressed }
+  local result, bytes, most = { '', counted, names, tokens, suppressed }, 0, tonumber(args[5])
   for i = 1, #due, 2 do
     local id, score = due[i], due[i + 1]
     local packed = call('HGET', user .. DELIVERIES, id .. route)
@@ -112,7 +114,13 @@ local function take_entries(keys, args, record)
       remove_fields(user .. DELIVERIES, { id .. route, id .. '-' })
     else
       local read = unpack_state(state) or state_by_content(content)
-      if holder ~= claim then deliveries.hold(user, key, route, claim, until_ms, id, score, packed, before) end
+      if holder ~= claim then
+        if #result == 5 and most > 0 and #content > most then return LARGE end
+        if #result > 5 and bytes + #content > most then break end
+        deliveries.hold(user, key, route, claim, until_ms, id, score, packed, before)
+      end
+      -- The content of a broadcast is elsewhere, and may be large. So nothing follows it.
+      bytes = bytes + (content:find('\0', 1, true) and most or #content)
       local objection = deliveries.objection(user, read, route)
       local was_lost = not deliveries.is_free(holder) and holder ~= claim and 1 or 0
       for _, part in ipairs({ id, score, was_lost, before, state, in_inbox, content, objection }) do
