@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import signal
 import sys
 import time
 from collections.abc import AsyncIterator, Callable
@@ -25,7 +26,7 @@ from gateway.store.integrations import IntegrationStore
 from gateway.store.lanes import LaneStore
 from gateway.store.outbox import OutboxStore
 from gateway.store.profiles import ProfileStore
-from tests.servers import RedisServer
+from tests.servers import RedisServer, running_redis
 from tests.store.conftest import InspectedClient, new_user
 from tests.stubs.http_stub import Reply
 from tests.stubs.mail_services import SendgridStub
@@ -231,3 +232,37 @@ async def test_a_retry_survives_the_process(scene: Scene, monkeypatch: pytest.Mo
         states = await scene.ended(notification)
     assert states[Route.EMAIL] is DeliveryState.DELIVERED
     assert len({str(mail) for mail in scene.mail.mails}) == 1
+
+
+async def test_connections_that_were_reset_while_idle_cost_no_attempt(scene: Scene) -> None:
+    async with Deliverer(scene.settings).running():
+        for _ in range(3):
+            states = await scene.ended(await scene.send())
+            assert states == {Route.EMAIL: DeliveryState.DELIVERED, Route.SMS: DeliveryState.HANDED}
+            for stub in (scene.mail, scene.sms):
+                assert stub.reset_connections()
+        await scene.ended(await scene.send())
+    assert (len(scene.mail.requests), len(scene.sms.requests)) == (4, 4)
+
+
+async def test_redis_that_is_killed_during_a_request_learns_its_outcome_and_nothing_is_sent_twice(
+    tmp_path: Path,
+) -> None:
+    sms = TwilioStub(TWILIO["account_sid"], TWILIO["api_key"], TWILIO["api_secret"])
+    with running_redis("valkey", tmp_path, "--appendonly", "yes", "--appendfsync", "always") as server:
+        async with SendgridStub() as mail, sms:
+            scene = Scene(server.url, tmp_path, mail, sms)
+            await scene.prepare()
+            for stub in (mail, sms):
+                stub.released.clear()
+            async with Deliverer(scene.settings).running():
+                notification = await scene.send()
+                await until(lambda: mail.requests and sms.requests)
+                await asyncio.to_thread(server.stop, signal.SIGKILL)
+                for stub in (mail, sms):
+                    stub.released.set()
+                await asyncio.to_thread(server.start)
+                states = await scene.ended(notification)
+            await scene.client.aclose()
+    assert states == {Route.EMAIL: DeliveryState.DELIVERED, Route.SMS: DeliveryState.HANDED}
+    assert (len(mail.requests), len(sms.requests)) == (1, 1)

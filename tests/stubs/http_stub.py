@@ -61,6 +61,14 @@ class HttpStub:
     async def __aexit__(self, *error: object) -> None:
         await self._runner.cleanup()
 
+    def reset_connections(self) -> int:
+        """Reset all connections, as a middlebox does to idle ones. Return how many there were."""
+        assert self._runner.server is not None
+        transports = [each.transport for each in self._runner.server.connections if each.transport is not None]
+        for each in transports:
+            each.abort()
+        return len(transports)
+
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         names = {name.lower(): value for name, value in request.headers.items()}
         received = Received(request.method, request.path_qs, names, await request.read())
