@@ -1,5 +1,6 @@
 """The context of a lane: which provider sends for it now, with which configuration, and how the project looks."""
 
+import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -60,6 +61,8 @@ class Contexts:
 
     async def of(self, lane: Lane) -> LaneContext:
         """Return the context of a lane. Raises UnreadableConfigurationError and StoreUnavailableError."""
+        if lane.project_id not in self._brands:
+            await self._read_together(lane)
         provider, configuration = await self._provider(lane)
         values: Mapping[str, Any] = {}
         if configuration is not None:
@@ -76,6 +79,17 @@ class Contexts:
             configs=await self._configs.of_project(lane.project_id),
             unsubscribe=self._unsubscribe,
             render=await self._render(lane.project_id),
+        )
+
+    async def _read_together(self, lane: Lane) -> None:
+        """Fill the caches of a project that is new here in one round trip. In a busy process each takes long."""
+        kinds = [each.integration for each in self._providers[lane.route] if each.integration is not None]
+        await asyncio.gather(
+            self._configs.of_project(lane.project_id),
+            *(
+                self._integrations.cached(lane.project_id, kind)
+                for kind in (*kinds, inbox.INTEGRATION, templates.INTEGRATION)
+            ),
         )
 
     async def _render(self, project_id: ProjectId) -> Render | None:

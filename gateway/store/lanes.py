@@ -174,6 +174,7 @@ class LaneStore:
         self._monotonic = monotonic
         self._mark_ms = math.ceil(mark_seconds * 1000)
         self._idle_until = [0.0] * SHARDS
+        self._ready: set[int] = set()
         self._next_shard = 0
         self.hears_announcements: Callable[[], bool] = lambda: False
         """Returns whether the announcements of `channels` are received now. Then pass each to `announced`."""
@@ -187,7 +188,7 @@ class LaneStore:
         """Make the next `claim` ask the shard of a channel."""
         for shard, known in enumerate(self.channels):
             if known == channel:
-                self._idle_until[shard] = 0.0
+                self._ready.add(shard)
 
     async def mark(self, project_id: ProjectId, user_ids: Sequence[UserId], routes: Sequence[Route]) -> Mark:
         """Have users looked at on these routes in some seconds, unless `hasten` comes first."""
@@ -221,17 +222,34 @@ class LaneStore:
         A lane that is parked, throttled, or whose breaker is open is passed over. Call it again after some 100 ms if it
         returned nothing, and at once otherwise.
         """
+        await self._find_ready()
         for step in range(SHARDS):
             shard = (self._next_shard + step) % SHARDS
-            if self._idle_until[shard] > self._monotonic():
+            if shard not in self._ready:
                 continue
             wait_ms, *flat = await self._client.call(CLAIM_USERS(keys.lanes(shard), limit, lease_ms))
             if flat:
                 self._next_shard = (shard + 1) % SHARDS
                 return [_claim_of(flat[first : first + 5]) for first in range(0, len(flat), 5)]
-            longest_ms = ANNOUNCED_IDLE_MS if self.hears_announcements() else IDLE_MS
-            self._idle_until[shard] = self._monotonic() + min(wait_ms, longest_ms) / 1000
+            self._note_wait(shard, wait_ms)
         return []
+
+    async def _find_ready(self) -> None:
+        """Ask all shards that may have become ready, in one round trip. In a busy process each takes long."""
+        now = self._monotonic()
+        asked = [shard for shard in range(SHARDS) if shard not in self._ready and self._idle_until[shard] <= now]
+        replies = await self._client.call_many([CLAIM_USERS(keys.lanes(shard), 0, 0) for shard in asked])
+        for shard, (wait_ms,) in zip(asked, replies, strict=True):
+            self._note_wait(shard, wait_ms)
+
+    def _note_wait(self, shard: int, wait_ms: int) -> None:
+        """Note in how many milliseconds a shard may have due users, 0 for now."""
+        if not wait_ms:
+            self._ready.add(shard)
+            return
+        longest_ms = ANNOUNCED_IDLE_MS if self.hears_announcements() else IDLE_MS
+        self._ready.discard(shard)
+        self._idle_until[shard] = self._monotonic() + min(wait_ms, longest_ms) / 1000
 
     def wake(self) -> None:
         """Make the next `claim` ask every shard, because something has become due."""

@@ -1,6 +1,7 @@
 """Which provider sends for a lane, with what configuration."""
 
 from collections.abc import AsyncIterator
+from typing import TypeVar
 
 import pytest
 
@@ -14,8 +15,12 @@ from gateway.domain.preferences import Channel
 from gateway.store.delivery_configs import DeliveryConfigStore
 from gateway.store.integrations import IntegrationStore
 from gateway.store.projects import ProjectStore
+from gateway.store.redis.client import FunctionClient
+from gateway.store.redis.functions import FunctionCall
 from tests.servers import RedisServer
 from tests.store.conftest import InspectedClient
+
+R = TypeVar("R")
 
 PROJECT = ProjectId("7")
 KEY = "a key that no other test uses, long enough"
@@ -105,3 +110,27 @@ async def test_the_look_and_the_templates_of_the_project_are_used(client: Inspec
     own = Subject(**{**{name: getattr(subject, name) for name in Subject.__slots__}, "installed": "{{ 1 | x }}"})
     fault = "the user's installation: line 1: {{ 1 | x }}: unknown filter 'x'"
     assert found.render(own, Texts("News", "text")) == Texts("News for", "text", None, "From us", (fault,))
+
+
+async def test_what_a_new_project_needs_is_read_in_two_round_trips(
+    client: InspectedClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun: list[int] = []
+    under_way = 0
+
+    async def call(call: FunctionCall[R]) -> R:
+        nonlocal under_way
+        if not under_way:
+            begun.append(0)
+        begun[-1] += 1
+        under_way += 1
+        try:
+            return await FunctionClient.call(client, call)
+        finally:
+            under_way -= 1
+
+    await IntegrationStore(client, KEY).replace(PROJECT, mailgun.INTEGRATION, mailgun.INTEGRATION.example, None)
+    contexts = contexts_of(client)
+    monkeypatch.setattr(client, "call", call)
+    assert (await contexts.of(Lane(PROJECT, Route.EMAIL))).config_id
+    assert len(begun) <= 2, begun

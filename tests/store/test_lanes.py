@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Sequence
 from typing import ClassVar, TypeVar
 from uuid import UUID
 
@@ -14,12 +14,15 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_sta
 from gateway.domain.delivery import Claim, Lane, LaneReport, Reservation, Route
 from gateway.domain.ids import ProjectId, UserId
 from gateway.store import keys
-from gateway.store.lanes import LaneStore, Mark, shard_of
+from gateway.store.lanes import SHARDS, LaneStore, Mark, shard_of
+from gateway.store.redis.client import FunctionClient
+from gateway.store.redis.functions import FunctionCall
 from tests.servers import RedisServer
 from tests.store.clocked import ClockedClient
 from tests.store.conftest import InspectedClient
 
 T = TypeVar("T")
+R = TypeVar("R")
 
 P1, P2 = ProjectId("1"), ProjectId("2")
 LEASE_MS, MARK_MS = 30_000, 5_000
@@ -457,3 +460,26 @@ async def test_an_announced_shard_is_asked_at_once(redis_server: RedisServer) ->
     (found,) = await lanes.claim(10, LEASE_MS)
     assert found.users == [user(1)]
     await client.aclose()
+
+
+async def test_a_claim_asks_all_shards_that_may_be_ready_in_one_round_trip(
+    client: ClockedClient, lanes: LaneStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+
+    async def call_many(calls: Sequence[FunctionCall[R]]) -> list[R]:
+        asked.append(len(calls))
+        return await FunctionClient.call_many(client, calls)
+
+    async def call(call: FunctionCall[R]) -> R:
+        asked.append(1)
+        return await FunctionClient.call(client, call)
+
+    monkeypatch.setattr(client, "call_many", call_many)
+    monkeypatch.setattr(client, "call", call)
+    assert await lanes.claim(10, LEASE_MS) == []
+    assert asked == [SHARDS]
+    await add(lanes, Lane(P1, Route.EMAIL), user(1))
+    asked.clear()
+    assert (await claim(lanes)).users == [user(1)]
+    assert asked == [SHARDS, 1]
