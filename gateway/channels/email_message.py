@@ -107,8 +107,9 @@ def _mailbox(saved: Mapping[str, Any], default_name: str) -> Mailbox | None:
 
 def _line(text: str, length: int) -> str:
     """Return a text as one line without control characters, cut at a length."""
-    line = " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
-    return cut(line, length)
+    if not text.isprintable():
+        text = "".join(letter if letter.isprintable() else " " for letter in text)
+    return cut(" ".join(text.split()), length)
 
 
 def _headers(message: Message, domain: str) -> list[tuple[str, str]]:
