@@ -285,18 +285,25 @@ local function end_claim(keys, args)
   local shard, lane, score, now = keys[1], args[1], tonumber(args[2]), now_ms()
   local key = shard .. DUE .. lane
   lanes.learn(shard, lane, tonumber(args[9]), args, now)
-  for i = 10, #args, 2 do
-    local user, due = args[i], tonumber(args[i + 1])
-    local known = tonumber(call('ZSCORE', key, user) or nil)
+  local users, ended, claimed, first = {}, {}, {}, nil
+  for i = 10, #args, 2 do users[#users + 1] = args[i] end
+  local scores = #users > 0 and call('ZMSCORE', key, unpack(users)) or {}
+  for i, user in ipairs(users) do
+    local due, known = tonumber(args[9 + 2 * i]), tonumber(scores[i] or nil)
     if due and known == score then
-      lanes.wake(shard, lane, due)
-      call('ZADD', key, integer(due), user)
+      first = math.min(first or due, due)
+      claimed[#claimed + 1], claimed[#claimed + 2] = integer(due), user
     elseif due then
       lanes.add(shard, lane, user, due)
     elseif known == score then
-      call('ZREM', key, user)
+      ended[#ended + 1] = user
     end
   end
+  if first then
+    lanes.wake(shard, lane, first)
+    call('ZADD', key, unpack(claimed))
+  end
+  if #ended > 0 then call('ZREM', key, unpack(ended)) end
   return 1
 end
 
