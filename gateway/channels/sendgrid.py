@@ -1,5 +1,6 @@
 """SendGrid: one request of its Web API for each mail (docs.sendgrid.com, "Mail Send")."""
 
+import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -55,6 +56,10 @@ _BASES = {"global": "https://api.sendgrid.com", "eu": "https://api.eu.sendgrid.c
 
 _CONFIG_FIELDS = ("from", "reply_to", "asm", "ip_pool_name", "mail_settings", "tracking_settings")
 """Fields of a request that come from the configuration: a fault in them is in every mail."""
+
+
+_PATH_OF_FIELD = re.compile(r"[a-z_]+([.\[][a-z0-9_\]-]+){0,6}", re.IGNORECASE)
+"""Such as `personalizations.0.to`, or `personalizations[0].to`."""
 
 
 async def _deliver(message: Message, links: Links) -> Outcome:
@@ -116,9 +121,10 @@ def _field(body: bytes) -> str:
     """Return the field that a response complains about. Its messages may contain addresses, so they are left out."""
     try:
         errors = msgspec.json.decode(body)["errors"]
-        return str(errors[0].get("field") or "")[:100]
+        field = str(errors[0].get("field") or "")
     except (msgspec.DecodeError, LookupError, TypeError, AttributeError):
         return ""
+    return field if _PATH_OF_FIELD.fullmatch(field) else ""
 
 
 async def _check(config: Mapping[str, Any], links: Links) -> str:

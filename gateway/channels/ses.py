@@ -82,6 +82,9 @@ _RATE_SECONDS = 2.0
 _QUOTA_SECONDS = 3600.0
 """The same at its limit of a day, which moves along with the last 24 hours."""
 
+_NAME = re.compile("[A-Za-z.]{1,100}")
+"""The name of an error."""
+
 _OUR_FAULTS = (
     "MailFromDomainNotVerifiedException",
     "SendingPausedException",
@@ -157,7 +160,8 @@ def _read(answer: Answer) -> tuple[str, str, str]:
         found = msgspec.json.decode(answer.body or b"{}")
         name = answer.headers.get("x-amzn-errortype") or found.get("__type") or found.get("Code") or ""
         message = found.get("message") or found.get("Message") or ""
-        return name.partition(":")[0].rpartition("#")[2], message, found.get("MessageId") or ""
+        name = name.partition(":")[0].rpartition("#")[2]
+        return name if _NAME.fullmatch(name) else "", str(message), str(found.get("MessageId") or "")
     except (msgspec.DecodeError, AttributeError, TypeError):
         return "", "", ""
 

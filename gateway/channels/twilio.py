@@ -5,6 +5,7 @@ for later, which needs no address under which Twilio reaches the gateway.
 """
 
 import base64
+import re
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -213,7 +214,11 @@ def receipt_of(answer: Answer, sid: str, now: float) -> Outcome:
     code = code if isinstance(code, int) else 0
     if code in _DEAD:
         return Dead(_reason(200, code, _DEAD))
-    return Refused(_reason(200, code, {**_CONFIG, **_REFUSED}) if code else str(status)[:32])
+    return Refused(_reason(200, code, {**_CONFIG, **_REFUSED}) if code else _word(status))
+
+
+def _word(status: Any) -> str:
+    return status if isinstance(status, str) and re.fullmatch("[a-z_-]{1,32}", status) else "failed"
 
 
 def _age(found: Mapping[str, Any], now: float) -> float:

@@ -1,12 +1,13 @@
 """Sending: hands messages to the adapter of their provider, and returns an outcome for each, whatever happens."""
 
 import asyncio
+import re
 import time
 import traceback
 from collections.abc import Sequence
 
 from gateway.channels.message import Message
-from gateway.channels.outcome import MAX_REASON, Outcome, Refused, Retry, Unknown
+from gateway.channels.outcome import MAX_REASON, Delivered, Handed, Outcome, Refused, Retry, Unknown
 from gateway.channels.provider import Links, Provider
 from gateway.domain.outbound_errors import NoAnswerError, NotSentError, OutboundRefusedError
 from gateway.telemetry.logs import log
@@ -14,6 +15,10 @@ from gateway.telemetry.metrics import DELIVERY_REQUEST_SECONDS
 
 GRACE_SECONDS = 2.0
 """How much longer than the time limit of one attempt an adapter may take, for what it does besides the request."""
+
+
+_ID = re.compile(rf"[!-~]{{1,{MAX_REASON}}}")
+"""An id of a provider, such as that of a mail."""
 
 
 def outcome_of(problem: BaseException) -> Outcome | None:
@@ -50,8 +55,8 @@ class Sender:
             self._seconds.observe(time.monotonic() - started)
         if len(outcomes) != len(messages):
             log.error("delivery_outcomes_missing", provider=self.provider.name, expected=len(messages))
-            return [*outcomes, *[Unknown("The adapter returned no outcome")] * len(messages)][: len(messages)]
-        return outcomes
+            outcomes = [*outcomes, *[Unknown("The adapter returned no outcome")] * len(messages)][: len(messages)]
+        return [*map(_with_usable_id, outcomes)]
 
     async def ask(self, message: Message, receipt: str) -> Outcome | None:
         """Return what became of a message that was handed over, None if the provider did not tell."""
@@ -77,6 +82,16 @@ class Sender:
         where = traceback.extract_tb(problem.__traceback__)[-1:]
         places = [f"{frame.filename}:{frame.lineno}" for frame in where]
         log.error("adapter_failed", provider=self.provider.name, problem=type(problem).__name__, where=places)
+
+
+def _with_usable_id(outcome: Outcome) -> Outcome:
+    """Return an outcome without an id that is none: a provider, or who answers in its place, can send any text."""
+    match outcome:
+        case Delivered(provider_id) if provider_id and not _ID.fullmatch(provider_id):
+            return Delivered()
+        case Handed(receipt) if not _ID.fullmatch(receipt):
+            return Unknown("The provider returned no id")
+    return outcome
 
 
 def _reason(problem: BaseException) -> str:

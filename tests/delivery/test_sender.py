@@ -8,7 +8,7 @@ from typing import Any, cast
 import pytest
 
 from gateway.channels.message import Message
-from gateway.channels.outcome import Delivered, Outcome, Unknown
+from gateway.channels.outcome import Delivered, Handed, Outcome, Unknown
 from gateway.channels.provider import Links, Provider
 from gateway.delivery import sender
 from gateway.delivery.sender import Sender
@@ -81,3 +81,15 @@ async def test_a_result_that_the_provider_does_not_tell_is_asked_for_again() -> 
         assert await sender_of(receipt=breaks).ask(message, "r1") is None
     assert [line["event"] for line in lines] == ["adapter_failed"]
     assert isinstance(await sender_of().ask(message, "r1"), Unknown)
+
+
+async def test_an_id_that_is_none_is_dropped() -> None:
+    found: list[Outcome] = [Delivered("<1@example.com>"), Delivered("Bearer secret"), Handed("a" * 201, 1.0)]
+
+    async def deliver(sent: Sequence[Message], links: Links) -> Sequence[Outcome]:
+        return [found.pop(0)]
+
+    first = messages()[:1]
+    assert await sender_of(deliver=deliver).send(first) == [Delivered("<1@example.com>")]
+    assert await sender_of(deliver=deliver).send(first) == [Delivered()]
+    assert isinstance((await sender_of(deliver=deliver).send(first))[0], Unknown)
