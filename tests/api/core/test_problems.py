@@ -106,6 +106,7 @@ def raw(gateway: Gateway, request: bytes) -> Answer:
 # ---- a recipe for each code
 
 GITHUB, SLACK = "/v2/integrations/github", "/v2/integrations/slack"
+ENDPOINTS = "/v2/webhooks/endpoints"
 
 RECIPES: dict[str, Callable[[Bench], Answer]] = {}
 Recipe = Callable[[Bench], Answer]
@@ -439,6 +440,25 @@ def _(bench: Bench) -> Answer:
         return bench.store.get()
     finally:
         bench.store.server.start()
+
+
+@recipe("webhook_endpoint_disabled")
+def _(bench: Bench) -> Answer:
+    made = {"url": "https://hooks.example/inbox"}
+    path = f"{ENDPOINTS}/{bench.call('POST', ENDPOINTS, ADMIN, json=made)[1]['id']}"
+    bench.call("PATCH", path, ADMIN, json={"disabled": True})
+    refused = bench.call("POST", f"{path}/test", ADMIN)
+    httpx.delete(bench.gateway.url + path, headers=ADMIN).raise_for_status()
+    return refused
+
+
+@recipe("delivery_not_retryable")
+def _(bench: Bench) -> Answer:
+    ada = str(uuid4())
+    bench.send(ADMIN, notification(ada))
+    listed = bench.call("GET", "/notifications", user_headers(ada))[1]["notifications"][0]
+    path = f"/v2/users/{listed['recipient']['id']}/notifications/{listed['id']}/deliveries/email/retry"
+    return bench.call("POST", path, ADMIN)
 
 
 @recipe("store_refused")
