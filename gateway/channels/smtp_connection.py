@@ -163,6 +163,7 @@ class Pool:
 
     def __init__(self) -> None:
         self._idle: list[Connection] = []
+        self._accepted: Account | None = None
         self._slots = asyncio.Semaphore(MAX_CONNECTIONS)
 
     async def send(
@@ -172,11 +173,25 @@ class Pool:
         progress = Progress()
         try:
             async with asyncio.timeout(seconds), self._slots:
-                return await self._send(config, mail, content, links, progress)
+                outcome = await self._send(config, mail, content, links, progress)
         except TimeoutError:
             return progress.lost
         except ConnectionFaultError as problem:
             return problem.outcome
+        return self._judged(account_of(config), outcome, progress)
+
+    def _judged(self, account: Account, outcome: Outcome, progress: Progress) -> Outcome:
+        """Return the outcome of a mail, in view of those before it.
+
+        A server that takes mails to its own users refuses to relay those to others. If it has taken a mail of this
+        account, only this recipient is at fault, and stops no mail to others. The mail is tried again, because the
+        server may relay it later.
+        """
+        if isinstance(outcome, Delivered):
+            self._accepted = account
+        if isinstance(outcome, Misconfigured) and progress.stage is Stage.RECIPIENT and self._accepted == account:
+            return Retry(outcome.reason)
+        return outcome
 
     async def _send(
         self, config: Mapping[str, Any], mail: Mail, content: bytes, links: Links, progress: Progress

@@ -132,6 +132,17 @@ async def test_each_reply_has_its_outcome_and_the_next_mail_arrives(
     assert isinstance(await send(server, links), Delivered)
 
 
+async def test_a_recipient_to_whom_the_server_relays_nothing_stops_no_mail_to_others(server: SmtpStub) -> None:
+    links, relaying = MailLinks(), "554 5.7.1 <eve@example.org>: Relay access denied"
+    server.fail("RCPT", relaying)
+    assert await send(server, links) == Misconfigured("RCPT 554 5.7.1"), "perhaps it relays nothing at all"
+    assert isinstance(await send(server, links), Delivered)
+    server.fail("RCPT", relaying)
+    assert await send(server, links) == Retry("RCPT 554 5.7.1")
+    server.fail("MAIL", "550 5.7.1 Sender denied")
+    assert await send(server, links) == Misconfigured("MAIL 550 5.7.1")
+
+
 @pytest.mark.parametrize(
     ("command", "expected"),
     [
