@@ -227,6 +227,8 @@ class LaneWork:
             finished, self._finished = self._finished, []
             left -= len(finished)
             await self._record(finished, context)
+            for work in finished:
+                work.release()
             self._leave(len(finished))
 
     def _finish(self, work: UserWork) -> None:

@@ -151,6 +151,11 @@ class UserWork:
                         suppressed[attempt.key] = attempt.outcome.reason
         return UserResults(self.taken, results, dead, suppressed)
 
+    def release(self) -> None:
+        """Release the contents at once, which circular references would keep until the garbage collector runs."""
+        for work in self.entries:
+            work.attempts.clear()
+
     # -- the beginning
 
     def _begin(self, entry: Entry, overrides: Overrides | None, now: float) -> EntryWork:

@@ -47,7 +47,7 @@ ENTRIES_AT_ONCE = 20
 BYTES_AT_ONCE = 64 * 1024
 """How much content of one user a claim takes at most. A notification with more is taken alone."""
 
-MAX_SHARED = 4
+MAX_SHARED = 2
 """How many contents of broadcasts are remembered, so that their recipients share one object."""
 
 _FORMER_DEVICES = b"former devices"

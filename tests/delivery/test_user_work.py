@@ -1,5 +1,8 @@
 """The work on one user: what is sent, and what is recorded."""
 
+import gc
+import sys
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
@@ -57,6 +60,23 @@ def _due(record: EntryRecord) -> EntryRecord:
     """Return a record whose waits are over."""
     tokens = tuple(msgspec.structs.replace(each, next_ms=int(NOW * 1000)) for each in record.tokens)
     return msgspec.structs.replace(record, tokens=tokens)
+
+
+def test_a_content_is_released_without_the_garbage_collector(without_collector: None) -> None:
+    content = b'{"id":"%b","title":"t"}' % (b"0" * 36)
+    before = sys.getrefcount(content)
+    work = work_on(taken(entry(content=content)))
+    assert sys.getrefcount(content) > before
+    work.release()
+    del work
+    assert sys.getrefcount(content) == before
+
+
+@pytest.fixture
+def without_collector() -> Iterator[None]:
+    gc.disable()
+    yield
+    gc.enable()
 
 
 def test_the_overrides_of_the_channel_and_of_the_provider_are_applied() -> None:
