@@ -19,7 +19,7 @@ from gateway.channels.integration_kind import InstallationKind
 from gateway.channels.message import Message
 from gateway.channels.provider import Answer, Provider
 from gateway.domain.outbound import OPERATOR, OutboundRules
-from gateway.domain.outbound_errors import NotSentError, OutboundRefusedError
+from gateway.domain.outbound_errors import NotSentError, OutboundRefusedError, cause_of
 from gateway.domain.principal import User
 from gateway.runtime.outbound import ConnectionLimits, OutboundHttp, trusting
 from gateway.runtime.outbound_http2 import OutboundHttp2
@@ -120,7 +120,7 @@ class ProviderLinks:
             async with asyncio.timeout(seconds or self._provider.seconds):
                 return await self._connected(host.strip("[]"), port)
         except (OSError, TimeoutError) as problem:
-            raise NotSentError(f"No connection to {host}: {type(problem).__name__}") from None
+            raise NotSentError(f"No connection to {host}: {cause_of(problem)}") from None
 
     async def _connected(self, host: str, port: int) -> socket.socket:
         loop = asyncio.get_running_loop()

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
 from gateway.domain.outbound import OutboundRules
-from gateway.domain.outbound_errors import NoAnswerError, NotSentError, OutboundRefusedError
+from gateway.domain.outbound_errors import NoAnswerError, NotSentError, OutboundRefusedError, cause_of
 
 if TYPE_CHECKING:
     from ssl import SSLContext
@@ -126,8 +126,8 @@ class OutboundHttp:
         except (ClientError, TimeoutError, OSError, ConnectionGoneError) as problem:
             # The message of aiohttp contains the URL, which may contain a secret.
             if progress.sent:
-                raise NoAnswerError(f"No response from {host}: {type(problem).__name__}") from None
-            raise NotSentError(f"No connection to {host}: {type(problem).__name__}") from None
+                raise NoAnswerError(f"No response from {host}: {cause_of(problem)}") from None
+            raise NotSentError(f"No connection to {host}: {cause_of(problem)}") from None
 
     async def _attempt(
         self,

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from gateway.domain.outbound_errors import NoAnswerError, NotSentError
+from gateway.domain.outbound_errors import NoAnswerError, NotSentError, cause_of
 from gateway.runtime.outbound import (
     CONNECT_SECONDS,
     DEFAULT_SECONDS,
@@ -72,9 +72,9 @@ class OutboundHttp2:
                     return await self._send(method, url, headers, body, seconds, max_bytes, pool, progress)
             except _failures() as problem:
                 if progress.may_be_processed(problem):
-                    raise NoAnswerError(f"No response from {host}: {type(problem).__name__}") from None
+                    raise NoAnswerError(f"No response from {host}: {cause_of(problem)}") from None
                 if progress.stream is None or attempts == MAX_ATTEMPTS:
-                    raise NotSentError(f"No connection to {host}: {type(problem).__name__}") from None
+                    raise NotSentError(f"No connection to {host}: {cause_of(problem)}") from None
 
     async def _send(
         self,

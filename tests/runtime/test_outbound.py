@@ -154,7 +154,7 @@ async def test_a_response_that_is_too_large_is_not_read(target: Target) -> None:
 async def test_a_request_without_a_response_in_time_fails() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         http = OutboundHttp(LOOPBACK)
-        with pytest.raises(OutboundFailedError, match="TimeoutError"):
+        with pytest.raises(OutboundFailedError, match="no reply in time"):
             await http.request("GET", f"http://127.0.0.1:{silent.getsockname()[1]}/", seconds=0.05)
         await http.close()
 
@@ -256,7 +256,7 @@ async def test_a_server_with_an_unknown_certificate_gets_nothing_and_one_of_a_kn
     await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=certificates.server_context()).start()
     url = f"https://127.0.0.1:{runner.addresses[0][1]}/"
     strict, trusting = OutboundHttp(OPERATOR), OutboundHttp(OPERATOR, ca_file=certificates.authority)
-    with pytest.raises(NotSentError, match="ClientConnectorCertificateError"):
+    with pytest.raises(NotSentError, match="its certificate is not valid"):
         await strict.request("POST", url, body=b"x")
     assert target.requests == []
     assert (await trusting.request("POST", url, body=b"x")).status == 200
