@@ -80,7 +80,9 @@ def _refused(reason: str, message: Message, *, app_works: bool) -> Outcome:
         own = message.destination.get("app_id")
         if own is not None and own != message.config.get("app_id"):
             return Refused(reason)  # it is the app_id with which this token was registered
-        return Dead(reason) if app_works and reason == "DeviceTokenNotForTopic" else Misconfigured(reason)
+        if reason == "DeviceTokenNotForTopic":
+            return Dead(reason) if app_works else Misconfigured(reason, is_doubted=True)
+        return Misconfigured(reason)
     if reason == "MissingTopic":
         return Misconfigured(reason)
     return Retry(reason) if reason == "IdleTimeout" else Refused(reason)

@@ -62,7 +62,7 @@ def request_outcome(answer: Answer, now: float) -> Outcome | None:
     if answer.status == 429 or code == "TOO_MANY_REQUESTS":
         return Throttled(retry_after(answer.headers, now) or LANE_PAUSE_SECONDS, Scope.LANE, code)
     if answer.status in (401, 403) or code in _CONFIG or code == TOO_MANY_PROJECTS:
-        return Misconfigured(code)
+        return Misconfigured(code, is_doubted=code == TOO_MANY_PROJECTS)
     if answer.status >= 500 or answer.status in (301, 302, 307, 308) or code in _PASSING:
         return Retry(code, retry_after(answer.headers, now))
     return Refused(code)
@@ -96,7 +96,7 @@ def _error_outcome(ticket: Mapping[str, Any]) -> Outcome:
     if code == "MessageRateExceeded":
         return Throttled(DEVICE_PAUSE_SECONDS, Scope.DESTINATION, code)
     if code in _CONFIG:
-        return Misconfigured(code)
+        return Misconfigured(code, is_doubted=True)  # these are the credentials of the app that the token is of
     if code in _PASSING:
         return Retry(code)
     return Refused(code or "error")

@@ -60,8 +60,8 @@ def outcome_of(answer: Answer, now: float) -> Outcome:
 def _judged(status: int, fault: FcmFault) -> Outcome:
     if fault.code in ("UNREGISTERED", "SENDER_ID_MISMATCH") or (fault.code == "INVALID_ARGUMENT" and fault.names_token):
         return Dead(fault.code)
-    if status in (401, 403):
-        return Misconfigured(fault.code)
+    if status in (401, 403):  # the first is about Apple's or the browser's credentials, which other devices do not need
+        return Misconfigured(fault.code, is_doubted=fault.code == "THIRD_PARTY_AUTH_ERROR")
     if status == 404 and not fault.is_fcm and fault.code.startswith("HTTP"):
         return Misconfigured(fault.code)  # no answer of FCM: the project's id, or the base address, is wrong
     if status < 400:

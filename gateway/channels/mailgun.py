@@ -54,7 +54,7 @@ _BASES = {"us": "https://api.mailgun.net", "eu": "https://api.eu.mailgun.net"}
 
 _AGAIN = re.compile(r"try again after (\d{1,6}) seconds")
 _OUR_FAULT = re.compile(r"\bfrom\b|domain|sandbox|not allowed|activat|disabled", re.IGNORECASE)
-"""In a 400: what is wrong in every mail of this configuration."""
+"""In a 400: what is probably wrong in every mail of this configuration."""
 
 
 async def _deliver(message: Message, links: Links) -> Outcome:
@@ -129,8 +129,10 @@ def _outcome(answer: Answer, now: float) -> Outcome:
         return throttled(float(again[1]), reason)
     if found := passing(answer, reason, now):
         return found
-    if answer.status in (401, 402, 403, 404) or (answer.status == 400 and _OUR_FAULT.search(message)):
+    if answer.status in (401, 402, 403, 404):
         return Misconfigured(reason)
+    if answer.status == 400 and _OUR_FAULT.search(message):  # perhaps about the recipient's domain
+        return Misconfigured(reason, is_doubted=True)
     return Refused(reason)
 
 

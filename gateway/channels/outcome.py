@@ -59,9 +59,14 @@ class Throttled:
 
 @dataclass(frozen=True, slots=True)
 class Misconfigured:
-    """The configuration is at fault, so no message of the lane can go. The lane is parked."""
+    """The configuration is at fault, so no message of the lane can go. The lane is parked.
+
+    `is_doubted`: the destination may be at fault instead, which a user chooses. The lane is parked only when the
+    destinations of several users fail so and none works. Until then it is a failure that may pass.
+    """
 
     reason: str
+    is_doubted: bool = False
 
 
 @dataclass(frozen=True, slots=True)

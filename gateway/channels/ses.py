@@ -149,8 +149,10 @@ def _outcome(answer: Answer, now: float) -> Outcome:
         return throttled(_RATE_SECONDS, reason)
     if found := passing(answer, reason, now):
         return found
-    if answer.status in (401, 403, 404) or name in _OUR_FAULTS or "not verified" in message:
+    if answer.status in (401, 403, 404) or name in _OUR_FAULTS:
         return Misconfigured(reason)
+    if "not verified" in message:  # the sender, or the recipient of an account in the sandbox
+        return Misconfigured(reason, is_doubted=True)
     return Refused(reason)
 
 

@@ -67,7 +67,8 @@ def outcome_of(stage: Stage, code: int, text: str) -> Fault:
         case Stage.RECIPIENT if enhanced in _DEAD or (not enhanced and code in (550, 553) and _NO_MAILBOX.search(text)):
             return Dead(reason)
     if code in (530, 535) or _OUR_FAULT.search(text):
-        return Misconfigured(reason)
+        # Without a code for a missing login, it may be about this recipient alone.
+        return Misconfigured(reason, is_doubted=code not in (530, 535))
     return Refused(reason)
 
 

@@ -160,7 +160,7 @@ async def deliver(message: Message, links: Links) -> Outcome:
     if not message.config.get("private_key"):
         return Misconfigured("The key pair is missing")
     if _is_of(endpoint, (APPLE,)) and contact_fault(links.contact()):
-        return Misconfigured(NO_CONTACT)
+        return Misconfigured(NO_CONTACT, is_doubted=True)  # other push services need none
     if (plaintext := payload(message)) is None:
         return Refused("The message is too large")
     try:
@@ -218,7 +218,8 @@ def outcome_of(answer: Answer, endpoint: str, now: float) -> Outcome:
     if status in (400, 401, 403) and _OTHER_KEY.search(answer.body):
         return Dead(f"{status}: the browser has subscribed with another key pair")
     if status in (401, 403) and _is_of(endpoint, PUSH_SERVICES):
-        return Misconfigured(f"{status}: the push service refuses the key pair or the contact (INBOX_PUSH_CONTACT)")
+        reason = f"{status}: the push service refuses the key pair or the contact (INBOX_PUSH_CONTACT)"
+        return Misconfigured(reason, is_doubted=True)  # the endpoint is the user's text
     if status == 429 or (status == 406 and _is_of(endpoint, PUSH_SERVICES)):  # 406 is Edge's
         return Throttled(THROTTLED_SECONDS if after is None else after, Scope.DESTINATION, str(status))
     if status >= 500:

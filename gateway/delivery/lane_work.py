@@ -23,7 +23,7 @@ from gateway.delivery.reports import Reports
 from gateway.delivery.room import Room
 from gateway.delivery.sender import Sender
 from gateway.delivery.user_work import Attempt, LaneContext, UserWork
-from gateway.domain.delivery import Lane, LaneReport, Recorded, Route, UserResults
+from gateway.domain.delivery import Blame, Lane, LaneReport, Recorded, Route, UserResults
 from gateway.domain.ids import UserId
 from gateway.store.lanes import LaneStore
 from gateway.store.outbox import BYTES_AT_ONCE, OutboxStore
@@ -281,10 +281,12 @@ class LaneWork:
         now = self._lease.now()
         outcomes = [attempt.outcome for work in works for attempt in work.attempts if attempt.outcome is not None]
         results = [work.results(now) for work in works if work.entries]
-        parked = next((outcome.reason for outcome in outcomes if isinstance(outcome, Misconfigured)), None)
-        if parked is not None:
-            await self._park(parked, context.provider.name if context.provider is not None else "")
-        results = await self._without_rush(results, outcomes)
+        faults = [each.reason for each in outcomes if isinstance(each, Misconfigured) and not each.is_doubted]
+        if faults:
+            await self._park(faults[0], _name_of(context))
+        blame = self._blame(works, results)
+        if not blame.is_empty and await self._is_parked_for(blame, context):
+            results = [each._replace(dead=()) for each in results]
         recorded = await self._recorded(results) if results else []
         if recorded is None:
             return
@@ -294,7 +296,7 @@ class LaneWork:
             dues[result.taken.user_id] = each.next_ms
         with contextlib.suppress(StoreUnavailableError):  # otherwise the lease ends, and nothing is found due
             claim = self._lease.claim._replace(users=list(dues))
-            await self._parts.lanes.done(claim, dues, self._report(outcomes, context, now))
+            await self._parts.lanes.done(claim, dues, self._report(outcomes, blame, context, now))
 
     async def _recorded(self, results: Sequence[UserResults]) -> list[Recorded] | None:
         """Record results, through an outage of Redis. Return None if that takes much longer than the lease."""
@@ -308,19 +310,28 @@ class LaneWork:
                     return None
                 await asyncio.sleep(RETRY_SECONDS * random.uniform(0.5, 1.5))
 
-    async def _without_rush(self, results: list[UserResults], outcomes: Sequence[Outcome]) -> list[UserResults]:
-        """Return results whose dead tokens may be discarded. In a rush of dying tokens they are kept."""
-        dead = sum(len(each.dead) for each in results)
-        if not dead or not self.lane.route.token_kind:
-            return results
-        others = sum(1 for outcome in outcomes if policy.speaks_for(outcome)) - dead
-        with contextlib.suppress(StoreUnavailableError):  # otherwise a dead token is found dead again
-            if await self._parts.lanes.may_discard(self.lane, dead, max(others, 0)):
-                return results
-            self._parts.reports.parked(self.lane, self._parts.contexts.name_of(self.lane.route), RUSH)
-        return [each._replace(dead=()) for each in results]
+    async def _is_parked_for(self, blame: Blame, context: LaneContext) -> bool:
+        """Return whether the lane is parked for destinations that failed, so that dead tokens are kept."""
+        try:
+            reason = await self._parts.lanes.blame(self.lane, blame)
+        except StoreUnavailableError:  # a dead token that is kept is found dead again
+            return True
+        if reason:
+            self._parts.reports.parked(self.lane, _name_of(context), reason)
+        return bool(reason)
 
-    def _report(self, outcomes: Sequence[Outcome], context: LaneContext, now: float) -> LaneReport:
+    def _blame(self, works: Sequence[UserWork], results: Sequence[UserResults]) -> Blame:
+        attempts = [(work.taken.user_id, attempt.outcome) for work in works for attempt in work.attempts]
+        doubts = {user: each.reason for user, each in attempts if isinstance(each, Misconfigured) and each.is_doubted}
+        return Blame(
+            arrived=sum(1 for _, outcome in attempts if policy.has_arrived(outcome)),
+            dead=[each.taken.user_id for each in results if each.dead] if self.lane.route.token_kind else (),
+            dead_reason=RUSH,
+            doubted=list(doubts),
+            doubted_reason=next(iter(doubts.values()), ""),
+        )
+
+    def _report(self, outcomes: Sequence[Outcome], blame: Blame, context: LaneContext, now: float) -> LaneReport:
         pauses = [
             policy.pause_of(each) for each in outcomes if isinstance(each, Throttled) and policy.pauses_lane(each)
         ]
@@ -330,6 +341,7 @@ class LaneWork:
             messages=sum(1 for each in outcomes if not isinstance(each, Throttled)),
             delivered=sum(map(policy.speaks_for, outcomes)),
             failed=against,
+            arrived=blame.arrived if blame.is_empty else 0,
             not_before_ms=int((now + max(pauses)) * 1000) if pauses else 0,
             per_second=rate.per_second if rate is not None else 0.0,
             burst=rate.burst if rate is not None else 1,
@@ -339,6 +351,10 @@ class LaneWork:
         with contextlib.suppress(StoreUnavailableError):  # otherwise the next attempt finds the same fault
             if await self._parts.lanes.park(self.lane, reason):
                 self._parts.reports.parked(self.lane, provider, reason)
+
+
+def _name_of(context: LaneContext) -> str:
+    return context.provider.name if context.provider is not None else ""
 
 
 def _groups(works: Sequence[UserWork], size: int) -> list[list[tuple[UserWork, Attempt]]]:

@@ -88,6 +88,8 @@ class Rules:
                 return Verdict(DeliveryState.REFUSED, attempts, reason=reason)
             case Throttled(_, _, reason):
                 return _uncounted(attempts, pause_of(outcome), left, reason or "throttled")
+            case Misconfigured(reason, is_doubted=True):
+                return self._again(attempts, 0.0, left, spread, reason, unknown=False)
             case Misconfigured(reason):
                 return _uncounted(attempts, PARKED_SECONDS, left, reason)
             case Unknown(reason):
@@ -123,6 +125,11 @@ def pause_of(outcome: Throttled) -> float:
 def pauses_lane(outcome: Outcome) -> bool:
     """Return whether the provider throttles the whole lane."""
     return isinstance(outcome, Throttled) and outcome.scope is Scope.LANE
+
+
+def has_arrived(outcome: Outcome | None) -> bool:
+    """Return whether an outcome shows that the configuration and the destination work."""
+    return isinstance(outcome, Delivered | Handed)
 
 
 def speaks_for(outcome: Outcome) -> bool:

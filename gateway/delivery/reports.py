@@ -88,7 +88,7 @@ class Reports:
                 CLAIMS_LOST.inc(len(refused))
             for attempt in work.attempts:
                 if attempt.outcome is not None:
-                    name = _NAMES.get(type(attempt.outcome), "unknown")
+                    name = _name(attempt.outcome)
                     _tally(context.route, provider, name).value += 1
                     if name == "delivered" and attempt.entry.entry.record is None:
                         self._times[context.route].observe(max(now - attempt.entry.entry.due_ms / 1000, 0.0))
@@ -140,6 +140,12 @@ class Reports:
     def _discarded(self, lane: Lane, user_id: UserId, token_id: str) -> None:
         context = {"kind": lane.route.token_kind or "webhook", "token_id": token_id, "reason": "dead"}
         self._events.note(lane.project_id, ProjectEvent(ProjectEventType.TOKEN_DISCARDED, user_id, context))
+
+
+def _name(outcome: Outcome) -> str:
+    if isinstance(outcome, Misconfigured) and outcome.is_doubted:
+        return "retry"
+    return _NAMES.get(type(outcome), "unknown")
 
 
 def _text(notification_id: bytes) -> str:

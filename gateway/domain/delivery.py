@@ -379,6 +379,7 @@ class LaneReport:
     - `messages` is how many were sent, throttled ones not counted, for the lane's rate.
     - `delivered` and `failed` count messages. Failures are those that speak against the provider: no connection, no
       answer, errors of its own. The breaker opens after several of them without a delivery.
+    - `arrived` is how many the provider took, those left out that `blame` was given.
     - `not_before_ms`: nothing is claimed before, because the provider throttles the lane.
     - `per_second` and `burst` are the rate of the lane's provider, 0 for none. None leaves it as it is.
     """
@@ -386,9 +387,30 @@ class LaneReport:
     messages: int = 0
     delivered: int = 0
     failed: int = 0
+    arrived: int = 0
     not_before_ms: int = 0
     per_second: float | None = None
     burst: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Blame:
+    """Destinations of a claim that failed for good, or perhaps did.
+
+    `dead` are users with dead tokens, and `doubted` those for whom the destination or the configuration is at fault,
+    each with the reason for which the lane is parked if there are many. `arrived` counts what the provider took.
+    """
+
+    arrived: int
+    dead: Sequence[UserId] = ()
+    dead_reason: str = ""
+    doubted: Sequence[UserId] = ()
+    doubted_reason: str = ""
+
+    @property
+    def is_empty(self) -> bool:
+        """Return whether no destination failed."""
+        return not self.dead and not self.doubted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -399,8 +399,8 @@ LANE_SUFFIXES = {
     # sorted set: user ids (16 bytes) of a lane (its name follows) by the ms at which they are due; with a fraction, the
     # end of a lease. While they have entries.
     "DUE": ":due:",
-    # hash: not_before, rate, burst, tokens, at, failures, opened, half, minute, dead, fine and reason of a lane (its
-    # name follows). A week without a change; while the lane is parked.
+    # hash: not_before, rate, burst, tokens, at, failures, opened, half, minute, dead, fine, blamed and reason of a lane
+    # (its name follows). A week without a change; while the lane is parked.
     "LANE": ":lane:",
 }
 

@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from gateway.domain.delivery import ROUTES_BY_CODE, Claim, Lane, LaneReport, LaneStatus, Reservation, Route
+from gateway.domain.delivery import ROUTES_BY_CODE, Blame, Claim, Lane, LaneReport, LaneStatus, Reservation, Route
 from gateway.domain.ids import ProjectId, UserId
 from gateway.store import keys
 from gateway.store.redis.client import FunctionClient
@@ -99,14 +99,17 @@ class _Report(NamedTuple):
     not_before_ms: int
     per_second: str
     burst: int
+    arrived: int
 
 
 def _end(lane: str, score: str, report: _Report, claimed: int, users: Sequence[bytes | str]) -> Arguments:
     return (lane, score, *report, claimed, *users)
 
 
-def _may_discard(lane: str, dead: int, others: int) -> Arguments:
-    return (lane, dead, others)
+def _blame(
+    lane: str, arrived: int, dead_reason: str, doubted_reason: str, dead: Sequence[bytes], doubted: Sequence[bytes]
+) -> Arguments:
+    return (lane, arrived, dead_reason, doubted_reason, len(dead), *dead, *doubted)
 
 
 def _park(lane: str, reason: str) -> Arguments:
@@ -146,7 +149,9 @@ CLAIM_USERS = writing_function(
 )
 EXTEND_CLAIM = writing_function("extend_claim", "lanes", _extend, untouched, durable=False, frees_memory=True)
 END_CLAIM = writing_function("end_claim", "lanes", _end, nothing, durable=False, frees_memory=True)
-MAY_DISCARD = writing_function("may_discard", "lanes", _may_discard, bool, durable=False, frees_memory=True)
+BLAME_DESTINATIONS = writing_function(
+    "blame_destinations", "lanes", _blame, untouched, durable=False, frees_memory=True, repeatable=False
+)
 PARK_LANE = writing_function("park_lane", "lanes", _park, bool, frees_memory=True, repeatable=False)
 UNPARK_LANE = writing_function("unpark_lane", "lanes", _unpark, bool, frees_memory=True, repeatable=False)
 READ_LANES = reading_function("read_lanes", "lanes", _read, untouched)
@@ -273,16 +278,25 @@ class LaneStore:
         for user_id, due_ms in next_dues.items():
             flat += (packed(user_id), "" if due_ms is None else str(due_ms))
         rate = "" if report.per_second is None else f"{report.per_second:g}"
-        learned = _Report(report.messages, report.delivered, report.failed, report.not_before_ms, rate, report.burst)
+        learned = _Report(
+            report.messages, report.delivered, report.failed, report.not_before_ms, rate, report.burst, report.arrived
+        )
         call = END_CLAIM(_shard_key(claim.lane), _name(claim.lane), claim.lease_score, learned, len(claim.users), flat)
         await self._client.call(call)
 
-    async def may_discard(self, lane: Lane, dead: int, others: int) -> bool:
-        """Return whether tokens that died may be discarded. `others` are messages that reached theirs.
+    async def blame(self, lane: Lane, blame: Blame) -> str:
+        """Return the reason for which a lane is parked, "" if its configuration works and destinations alone failed.
 
-        If most tokens of a lane die within a minute, the configuration is at fault: the lane is parked, and they stay.
+        The lane is parked now if, within a minute, tokens of ten users died and most were dead, or if destinations of
+        three users were doubted and none worked. One user can never cause either.
         """
-        return await self._client.call(MAY_DISCARD(_shard_key(lane), _name(lane), dead, others))
+        dead, doubted = ([packed(each) for each in users] for users in (blame.dead, blame.doubted))
+        reply: bytes = await self._client.call(
+            BLAME_DESTINATIONS(
+                _shard_key(lane), _name(lane), blame.arrived, blame.dead_reason, blame.doubted_reason, dead, doubted
+            )
+        )
+        return reply.decode()
 
     async def reserve(self, destination: str, per_second: float, burst: int, max_wait_ms: int) -> Reservation:
         """Reserve a message to a destination with a rate of its own. One reservation is for one message (GCRA)."""

@@ -93,7 +93,7 @@ def test_a_token_is_discarded_only_if_its_environment_is_known(
 
 def test_a_wrong_app_id_parks_the_lane_only_if_the_project_chose_it() -> None:
     reason = "DeviceTokenNotForTopic"
-    assert judged(400, reason, app_works=False) == Misconfigured(reason)
+    assert judged(400, reason, app_works=False) == Misconfigured(reason, is_doubted=True)
     for each in (reason, "TopicDisallowed", "BadTopic"):
         assert judged(400, each, app_works=False, app_id="com.example.other") == Refused(each)
     assert judged(400, "TopicDisallowed", app_id="com.example.app") == Misconfigured("TopicDisallowed")

@@ -32,7 +32,10 @@ AFTER = {"retry-after": "37"}
         ),
         (error(404, "NOT_FOUND"), Refused("NOT_FOUND")),
         (Reply(404, "<html>"), Misconfigured("HTTP 404")),
-        (error(401, "UNAUTHENTICATED", "THIRD_PARTY_AUTH_ERROR"), Misconfigured("THIRD_PARTY_AUTH_ERROR")),
+        (
+            error(401, "UNAUTHENTICATED", "THIRD_PARTY_AUTH_ERROR"),
+            Misconfigured("THIRD_PARTY_AUTH_ERROR", is_doubted=True),
+        ),
         (error(401, "UNAUTHENTICATED"), Misconfigured("UNAUTHENTICATED")),
         (error(403, "PERMISSION_DENIED"), Misconfigured("PERMISSION_DENIED")),
         (

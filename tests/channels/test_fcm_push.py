@@ -80,7 +80,7 @@ async def test_a_refusal_that_another_access_token_does_not_change_is_final(stub
     stub.answers[TOKEN] = error(403, "PERMISSION_DENIED", "SENDER_ID_MISMATCH")
     assert await deliver(push(), links) == Dead("SENDER_ID_MISMATCH")
     stub.answers[TOKEN] = error(401, "UNAUTHENTICATED", "THIRD_PARTY_AUTH_ERROR")
-    assert await deliver(push(), links) == Misconfigured("THIRD_PARTY_AUTH_ERROR")
+    assert await deliver(push(), links) == Misconfigured("THIRD_PARTY_AUTH_ERROR", is_doubted=True)
     stub.answers[TOKEN] = UNREGISTERED
     assert await deliver(push(), links) == Dead("UNREGISTERED")
     assert stub.token_requests == 1

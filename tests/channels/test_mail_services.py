@@ -176,8 +176,12 @@ async def test_an_override_of_mailgun_cannot_add_a_part_to_the_form(mailgun_stub
     [
         (401, "Forbidden", Misconfigured("401")),
         (404, {"message": "Domain not found: mg.example.com"}, Misconfigured("404")),
-        (400, {"message": "from parameter is missing"}, Misconfigured("400")),
-        (400, {"message": "Domain mg.example.com is not allowed to send: Please activate"}, Misconfigured("400")),
+        (400, {"message": "from parameter is missing"}, Misconfigured("400", is_doubted=True)),
+        (
+            400,
+            {"message": "Domain mg.example.com is not allowed to send: Please activate"},
+            Misconfigured("400", is_doubted=True),
+        ),
         (400, {"message": "to parameter is not a valid address. please check documentation"}, Refused("400")),
         (413, "", Refused("413")),
         (429, {"message": "limit exceeded, try again after 120 seconds"}, Throttled(120, Scope.LANE, "429")),

@@ -90,7 +90,7 @@ async def test_a_wrong_secret_is_a_fault_of_the_configuration(stub: SesStub) -> 
         (400, "LimitExceededException", "", Throttled(3600, Scope.LANE, "400 LimitExceededException")),
         (400, "MailFromDomainNotVerifiedException", "", Misconfigured("400 MailFromDomainNotVerifiedException")),
         (400, "SendingPausedException", "", Misconfigured("400 SendingPausedException")),
-        (400, "MessageRejected", "Email address is not verified.", Misconfigured("400 MessageRejected")),
+        (400, "MessageRejected", "Address is not verified.", Misconfigured("400 MessageRejected", is_doubted=True)),
         (400, "MessageRejected", "Invalid content", Refused("400 MessageRejected")),
         (404, "NotFoundException", "Configuration set", Misconfigured("404 NotFoundException")),
         (400, "BadRequestException", "", Refused("400 BadRequestException")),

@@ -117,7 +117,7 @@ async def test_a_connection_that_the_server_has_closed_costs_no_attempt(server: 
         ("DATA", "452 4.3.1 Insufficient system storage", Retry("DATA 452 4.3.1")),
         ("CONTENT", "552 5.3.4 Message too big", Refused("DATA 552 5.3.4")),
         ("CONTENT", "554 5.7.1 Spam message rejected", Refused("DATA 554 5.7.1")),
-        ("CONTENT", "554 Message rejected: Email address is not verified", Misconfigured("DATA 554")),
+        ("CONTENT", "554 Message rejected: Email address is not verified", Misconfigured("DATA 554", is_doubted=True)),
         ("CONTENT", "421 4.3.2 Shutting down", Throttled(THROTTLED_SECONDS, Scope.LANE, "DATA 421 4.3.2")),
         ("CONTENT", CUT, Unknown("no reply to DATA")),
         ("RCPT", CUT, Retry("no reply to RCPT")),
@@ -135,7 +135,9 @@ async def test_each_reply_has_its_outcome_and_the_next_mail_arrives(
 async def test_a_recipient_to_whom_the_server_relays_nothing_stops_no_mail_to_others(server: SmtpStub) -> None:
     links, relaying = MailLinks(), "554 5.7.1 <eve@example.org>: Relay access denied"
     server.fail("RCPT", relaying)
-    assert await send(server, links) == Misconfigured("RCPT 554 5.7.1"), "perhaps it relays nothing at all"
+    assert await send(server, links) == Misconfigured("RCPT 554 5.7.1", is_doubted=True), (
+        "perhaps it relays nothing at all"
+    )
     assert isinstance(await send(server, links), Delivered)
     server.fail("RCPT", relaying)
     assert await send(server, links) == Retry("RCPT 554 5.7.1")
@@ -245,7 +247,7 @@ QUOTA = Throttled(QUOTA_SECONDS, Scope.LANE, "MAIL 454")
         (Stage.SENDER, 552, "too big", Refused("MAIL 552")),
         (Stage.SENDER, 530, "5.7.0 Must issue a STARTTLS command first", Misconfigured("MAIL 530 5.7.0")),
         (Stage.RECIPIENT, 550, "No such user here", Dead("RCPT 550")),
-        (Stage.RECIPIENT, 550, "5.7.1 Relaying denied", Misconfigured("RCPT 550 5.7.1")),
+        (Stage.RECIPIENT, 550, "5.7.1 Relaying denied", Misconfigured("RCPT 550 5.7.1", is_doubted=True)),
         (Stage.RECIPIENT, 550, "blocked", Refused("RCPT 550")),
         (Stage.RECIPIENT, 552, "5.2.2 Mailbox full", Refused("RCPT 552 5.2.2")),
         (Stage.RECIPIENT, 530, "Authentication required", Misconfigured("RCPT 530")),

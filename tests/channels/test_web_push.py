@@ -155,7 +155,7 @@ async def test_apple_gets_nothing_until_there_is_a_contact_that_it_accepts(conta
     """Complaint of web-push-libs/web-push#947: Apple's 403 was taken for a failure of the subscription, for ever."""
     links = StubLinks(contact=contact)
     outcome = await deliver(message_to(PROVIDER, {**TOKEN.example, "endpoint": APPLE}), links)
-    assert outcome == Misconfigured(NO_CONTACT)
+    assert outcome == Misconfigured(NO_CONTACT, is_doubted=True)
     assert "INBOX_PUSH_CONTACT" in NO_CONTACT
 
 

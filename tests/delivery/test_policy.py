@@ -40,7 +40,7 @@ PASSING = st.one_of(
     st.builds(Retry, st.just("503"), st.none() | SECONDS),
     st.builds(Unknown, st.just("timeout")),
     st.builds(Throttled, SECONDS, st.sampled_from(Scope)),
-    st.builds(Misconfigured, st.just("InvalidProviderToken")),
+    st.builds(Misconfigured, st.just("InvalidProviderToken"), st.booleans()),
 )
 ENDING = st.sampled_from((Delivered("1"), Dead("Unregistered"), Refused("PayloadTooLarge")))
 
@@ -123,6 +123,11 @@ def test_a_wrong_configuration_spends_no_attempt() -> None:
     assert (verdict.state, verdict.attempts) == (DeliveryState.RETRY, 0)
 
 
+def test_a_doubt_about_the_configuration_is_a_failure_that_may_pass() -> None:
+    verdict = Rules(Schedule.PROMPT, repeats_unknown=True).verdict(Misconfigured("403", is_doubted=True), 8, LONG, 0.5)
+    assert (verdict.state, verdict.attempts, verdict.reason) == (DeliveryState.FAILED, 8, "403")
+
+
 @pytest.mark.parametrize(
     ("outcome", "for_it", "against_it"),
     [
@@ -134,6 +139,7 @@ def test_a_wrong_configuration_spends_no_attempt() -> None:
         (Unknown("cut"), False, True),
         (Throttled(1), False, False),
         (Misconfigured("403"), False, False),
+        (Misconfigured("403", is_doubted=True), False, False),
     ],
 )
 def test_the_breaker_counts_failures_of_the_provider_alone(outcome: Outcome, for_it: bool, against_it: bool) -> None:

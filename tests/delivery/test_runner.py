@@ -352,6 +352,27 @@ async def test_tokens_that_die_in_a_rush_are_kept_and_single_ones_are_discarded(
     assert status.parked
 
 
+async def test_a_destination_that_is_doubted_stops_nobody_and_several_of_them_park_the_lane(bench: Bench) -> None:
+    async def answer(message: Message) -> Outcome:
+        return Misconfigured("DeviceTokenNotForTopic", is_doubted=True)
+
+    correct, bench.answer = bench.answer, answer  # type: ignore[method-assign] # the answers of this test
+    async with bench.running():
+        await bench.add(PUSH, user(1))
+        await until(lambda: len(bench.outbox.recorded) == 1)
+        state = bench.outbox.recorded[0].results[0].record.tokens[0]
+        assert (state.state, state.attempts, state.reason) == (DeliveryState.RETRY, 1, "DeviceTokenNotForTopic")
+        bench.answer = correct  # type: ignore[method-assign] # the answers of this test
+        await bench.add(PUSH, user(2))
+        await bench.ended(1)
+        assert not (await bench.lanes.of_project(PUSH.project_id))[0].parked
+        bench.answer = answer  # type: ignore[method-assign] # the answers of this test
+        await bench.add(SMS, *map(user, range(3, 6)))
+        await until(lambda: len(bench.outbox.recorded) >= 5)
+    (status,) = await bench.lanes.of_project(SMS.project_id)
+    assert (status.parked, status.waiting) == ("DeviceTokenNotForTopic", 3)
+
+
 async def test_an_outage_of_the_outbox_loses_no_outcome(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lane_work, "RETRY_SECONDS", 0.02)
 

@@ -3,6 +3,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Sequence
+from dataclasses import replace
 from typing import ClassVar, TypeVar
 from uuid import UUID
 
@@ -11,7 +12,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
-from gateway.domain.delivery import Claim, Lane, LaneReport, Reservation, Route
+from gateway.domain.delivery import Blame, Claim, Lane, LaneReport, Reservation, Route
 from gateway.domain.ids import ProjectId, UserId
 from gateway.store import keys
 from gateway.store.lanes import SHARDS, LaneStore, Mark, shard_of
@@ -64,6 +65,11 @@ async def claim(lanes: LaneStore, limit: int = 100) -> Claim:
 
 async def end(lanes: LaneStore, claimed: Claim, report: LaneReport | None = None, due_ms: int | None = None) -> None:
     await lanes.done(claimed, dict.fromkeys(claimed.users, due_ms), report or LaneReport())
+
+
+def dead(first: int, end: int, arrived: int = 0) -> Blame:
+    """Return that tokens of the users from `first` up to `end` died."""
+    return Blame(arrived=arrived, dead=[user(number) for number in range(first, end)], dead_reason="rush")
 
 
 EMAIL = Lane(P1, Route.EMAIL)
@@ -190,14 +196,43 @@ async def test_a_lane_is_parked_if_most_of_its_tokens_die_within_a_minute(
     client: ClockedClient, lanes: LaneStore
 ) -> None:
     lane = Lane(P1, Route.APNS)
-    assert await lanes.may_discard(lane, 9, 0)
-    assert await lanes.may_discard(lane, 5, 100)
+    assert not await lanes.blame(lane, dead(1, 10))
+    assert not await lanes.blame(lane, dead(10, 15, arrived=100))
     await client.pass_ms(60_001)
-    assert await lanes.may_discard(lane, 9, 0)
-    assert not await lanes.may_discard(lane, 2, 1)
-    assert not await lanes.may_discard(lane, 0, 100)
+    assert not await lanes.blame(lane, dead(1, 10))
+    assert await lanes.blame(lane, dead(10, 12, arrived=1)) == "rush"
+    assert await lanes.blame(lane, dead(1, 2, arrived=100)) == "rush", "it stays parked"
     (status,) = await lanes.of_project(P1)
-    assert status.parked == "tokens"
+    assert status.parked == "rush"
+    assert await lanes.unpark(lane)
+    assert not await lanes.blame(lane, dead(1, 10)), "the count begins anew"
+
+
+async def test_what_arrives_in_the_same_minute_speaks_against_a_rush(client: ClockedClient, lanes: LaneStore) -> None:
+    lane = Lane(P1, Route.APNS)
+    for first in range(1, 10):
+        assert not await lanes.blame(lane, dead(first, first + 1))
+    await lanes.add(lane, user(50), int(client.now_ms))
+    await end(lanes, await claim(lanes), LaneReport(messages=11, delivered=11, arrived=11))
+    assert not await lanes.blame(lane, dead(10, 12))
+
+
+async def test_one_user_never_parks_a_lane(lanes: LaneStore) -> None:
+    lane = Lane(P1, Route.APNS)
+    for _ in range(30):
+        assert not await lanes.blame(lane, dead(1, 2))
+        assert not await lanes.blame(lane, Blame(arrived=0, doubted=[user(1)], doubted_reason="doubt"))
+
+
+async def test_doubts_about_several_users_park_a_lane_in_which_nothing_works(lanes: LaneStore) -> None:
+    works, fails = Lane(P1, Route.APNS), Lane(P1, Route.FCM)
+    for number in (1, 2):
+        doubt = Blame(arrived=0, doubted=[user(number)], doubted_reason="doubt")
+        assert not await lanes.blame(fails, doubt)
+        assert not await lanes.blame(works, replace(doubt, arrived=1))
+    doubt = Blame(arrived=0, doubted=[user(3)], doubted_reason="doubt")
+    assert await lanes.blame(fails, doubt) == "doubt"
+    assert not await lanes.blame(works, doubt)
 
 
 async def test_a_throttled_lane_rests_and_spends_nothing(client: ClockedClient, lanes: LaneStore) -> None:

@@ -251,6 +251,9 @@ def result_of(provider: Provider, outcome: Outcome) -> IntegrationTest:
         case Throttled(after, scope):
             whom = "this destination" if scope is Scope.DESTINATION else "this project"
             text += f"takes nothing for {whom} for {after:.0f} seconds"
+        case Misconfigured(is_doubted=True):
+            where = "token" if provider.tokens else "address"
+            text += f"refuses the configuration, or this {where} alone. A notification would be tried again"
         case Misconfigured():
             text += "refuses the configuration. Deliveries of a notification would wait until it is corrected"
         case Refused():

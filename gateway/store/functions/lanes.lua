@@ -13,7 +13,7 @@ local lanes = {
   fractions = 997, -- of a millisecond, by the number of the claim
   seconds = 7 * 24 * 3600, -- how long the state of a lane without news is kept
   failures = 5, first_pause_ms = 10000, longest_pause_ms = 300000, -- when the breaker opens, and for how long
-  dead_window_ms = 60000, dead_tokens = 10,
+  blame_window_ms = 60000, dead_users = 10, doubted_users = 3, id_bytes = 16,
 }
 
 function lanes.is_lease(score) return score % 1 ~= 0 end
@@ -269,7 +269,8 @@ function lanes.learn(shard, lane, claimed, args, now)
   if state.half or state.tokens and messages < claimed then -- the lane may be ready earlier
     call('ZADD', shard .. WAITING, 'XX', 'LT', integer(now), lane)
   end
-  if state.minute and delivered > 0 then set('fine', integer(tonumber(state.fine or 0) + delivered)) end
+  local arrived = tonumber(args[9])
+  if state.minute and arrived > 0 then set('fine', integer(tonumber(state.fine or 0) + arrived)) end
   if #removed > 0 then call('HDEL', key, unpack(removed)) end
   if #fields > 0 then
     call('HSET', key, unpack(fields))
@@ -279,17 +280,17 @@ end
 
 -- KEYS  lanes
 -- ARGV  lane score (of the users) messages delivered failed not_before_ms per_second ("" to leave it) burst
---       claimed (how many users the claim had) users… (16 bytes, and when the user is due next in ms, or "")
+--       arrived claimed (how many users the claim had) users… (16 bytes, and when the user is due next in ms, or "")
 -- ->    1
 local function end_claim(keys, args)
   local shard, lane, score, now = keys[1], args[1], tonumber(args[2]), now_ms()
   local key = shard .. DUE .. lane
-  lanes.learn(shard, lane, tonumber(args[9]), args, now)
+  lanes.learn(shard, lane, tonumber(args[10]), args, now)
   local users, ended, claimed, first = {}, {}, {}, nil
-  for i = 10, #args, 2 do users[#users + 1] = args[i] end
+  for i = 11, #args, 2 do users[#users + 1] = args[i] end
   local scores = #users > 0 and call('ZMSCORE', key, unpack(users)) or {}
   for i, user in ipairs(users) do
-    local due, known = tonumber(args[9 + 2 * i]), tonumber(scores[i] or nil)
+    local due, known = tonumber(args[10 + 2 * i]), tonumber(scores[i] or nil)
     if due and known == score then
       first = math.min(first or due, due)
       claimed[#claimed + 1], claimed[#claimed + 2] = integer(due), user
@@ -307,22 +308,40 @@ local function end_claim(keys, args)
   return 1
 end
 
+-- Add users to a list of ids, each once, and no more than decide.
+function lanes.with_users(ids, args, first)
+  local known = {}
+  for i = 1, #ids, lanes.id_bytes do known[ids:sub(i, i + lanes.id_bytes - 1)] = true end
+  for i = first, #args do
+    if #ids < lanes.id_bytes * lanes.dead_users and not known[args[i]] then
+      known[args[i]] = true
+      ids = ids .. args[i]
+    end
+  end
+  return ids
+end
+
 -- KEYS  lanes
--- ARGV  lane dead others
--- ->    1 if the tokens may be discarded, or 0: most of the lane's tokens die, so it is parked
-local function may_discard(keys, args)
-  local key, now = keys[1] .. LANE .. args[1], now_ms()
-  local known = call('HMGET', key, 'minute', 'dead', 'fine')
-  local began = tonumber(known[1] or 0)
-  local is_new = math.abs(now - began) > lanes.dead_window_ms
-  local dead = (is_new and 0 or tonumber(known[2] or 0)) + tonumber(args[2])
-  local fine = (is_new and 0 or tonumber(known[3] or 0)) + tonumber(args[3])
-  call('HSET', key, 'minute', integer(is_new and now or began), 'dead', integer(dead), 'fine', integer(fine))
-  if call('ZSCORE', keys[1] .. PARKED, args[1]) then return 0 end
+-- ARGV  lane arrived dead_reason doubted_reason #dead dead… doubted… (users, 16 bytes each)
+-- ->    the reason for which the lane is parked, or "": the destinations of these users alone are at fault
+local function blame_destinations(keys, args)
+  local shard, lane, now = keys[1], args[1], now_ms()
+  local key, dead_now = shard .. LANE .. lane, tonumber(args[5])
+  if call('ZSCORE', shard .. PARKED, lane) then return call('HGET', key, 'reason') or args[3] end
+  local state = call('HMGET', key, 'minute', 'dead', 'fine', 'blamed')
+  local began = tonumber(state[1] or 0)
+  if math.abs(now - began) > lanes.blame_window_ms then began, state = now, {} end
+  local dead = tonumber(state[2] or 0) + dead_now
+  local fine = tonumber(state[3] or 0) + tonumber(args[2])
+  local blamed = lanes.with_users(state[4] or '', args, 6)
+  call('HSET', key, 'minute', integer(began), 'dead', integer(dead), 'fine', integer(fine), 'blamed', blamed)
   call('EXPIRE', key, lanes.seconds)
-  if dead < lanes.dead_tokens or dead <= fine then return 1 end
-  lanes.park(keys[1], args[1], 'tokens', now)
-  return 0
+  local users = #blamed / lanes.id_bytes
+  local reason = ''
+  if dead_now > 0 and users >= lanes.dead_users and dead > fine then reason = args[3] end
+  if #args > 5 + dead_now and users >= lanes.doubted_users and fine == 0 then reason = args[4] end
+  if reason ~= '' then lanes.park(shard, lane, reason, now) end
+  return reason
 end
 
 -- KEYS  lanes
@@ -338,7 +357,7 @@ end
 local function unpark_lane(keys, args)
   local shard, lane = keys[1], args[1]
   local key = shard .. LANE .. lane
-  call('HDEL', key, 'reason', 'failures', 'opened', 'half', 'not_before', 'minute', 'dead', 'fine')
+  call('HDEL', key, 'reason', 'failures', 'opened', 'half', 'not_before', 'minute', 'dead', 'fine', 'blamed')
   if not call('ZSCORE', shard .. PARKED, lane) then return 0 end
   call('EXPIRE', key, lanes.seconds)
   call('ZADD', shard .. WAITING, 0, lane)
