@@ -3,7 +3,7 @@ sends."""
 
 from gateway.channels.apns import MAX_DEVICE_TOKEN
 from gateway.channels.integration_kind import IntegrationKind
-from gateway.channels.secret_param import Secret
+from gateway.channels.secret_param import Secret, credential
 from gateway.channels.token_kind import TokenKind
 from gateway.domain.objects import Object
 from gateway.domain.params import Text
@@ -31,7 +31,7 @@ INTEGRATION = IntegrationKind(
         fields={
             "access_token": Secret(
                 required=True,
-                value=Text(required=True, max_length=1024),
+                value=credential(1024),
                 description="An access token of your Expo account.",
             )
         },

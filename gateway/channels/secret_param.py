@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gateway.domain.objects import Object
-from gateway.domain.params import Param
+from gateway.domain.params import FormedText, Param
 
 REDACTED = "********"
 """Stands for a secret in responses. A request that sends it back keeps the saved secret."""
@@ -29,6 +29,11 @@ class Secret(Param):
         """Return the schema with a description that names the redacted value."""
         kept = f"`{REDACTED}` keeps the saved value."
         return {**Param.schema(self), "description": f"{self.description} {kept}".strip()}
+
+
+def credential(max_length: int) -> FormedText:
+    """Return the parameter of a required credential that is sent in a header, which a line break would end."""
+    return FormedText(required=True, max_length=max_length, pattern="[!-~]*", form="printable ASCII without spaces")
 
 
 def secret_paths(fields: Mapping[str, Param], prefix: str = "") -> Iterator[str]:

@@ -12,10 +12,10 @@ from gateway.channels.mail_service import SECONDS, extra_of, our_ids, passing, t
 from gateway.channels.message import Message
 from gateway.channels.outcome import Delivered, Misconfigured, Outcome, Refused
 from gateway.channels.provider import Answer, Links, Provider, Schedule, one_by_one
-from gateway.channels.secret_param import Secret
+from gateway.channels.secret_param import Secret, credential
 from gateway.channels.text import merged
 from gateway.domain.objects import Object
-from gateway.domain.params import Choice, FormedText, Text
+from gateway.domain.params import Choice, FormedText
 from gateway.domain.preferences import Channel
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ INTEGRATION = IntegrationKind(
         required=True,
         name="SendgridConfig",
         fields={
-            "api_key": Secret(required=True, value=Text(required=True, max_length=255)),
+            "api_key": Secret(required=True, value=credential(255)),
             "from": FROM,
             "region": Choice(
                 options=("global", "eu"),

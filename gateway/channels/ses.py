@@ -50,7 +50,13 @@ INTEGRATION = IntegrationKind(
                 description="Where requests are sent, for tests. Only with INBOX_OUTBOUND_ALLOWED_NETWORKS."
             ),
             "from": FROM,
-            "key_id": Text(required=True, max_length=128, description="The id of an AWS access key."),
+            "key_id": FormedText(
+                required=True,
+                max_length=128,
+                pattern="[A-Za-z0-9_]*",
+                form="an id such as AKIAIOSFODNN7EXAMPLE",
+                description="The id of an AWS access key.",
+            ),
             "region": FormedText(
                 required=True,
                 max_length=63,

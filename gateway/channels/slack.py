@@ -4,7 +4,7 @@ import re
 from typing import Any
 
 from gateway.channels.integration_kind import InstallationKind, IntegrationKind
-from gateway.channels.secret_param import Secret
+from gateway.channels.secret_param import Secret, credential
 from gateway.channels.token_kind import TokenKind
 from gateway.domain.objects import Object
 from gateway.domain.params import FormedText, Integer, OutboundUrl, Switch, Text
@@ -89,7 +89,7 @@ INSTALLATION = InstallationKind(
         name="NewSlackInstallation",
         description="An installation of the project's Slack app, as Slack's `oauth.v2.access` returns it.",
         fields={
-            "access_token": Secret(required=True, value=Text(required=True, max_length=MAX_TOKEN)),
+            "access_token": Secret(required=True, value=credential(MAX_TOKEN)),
             "app_id": _REQUIRED_ID,
             "authed_user": Object(
                 required=True,

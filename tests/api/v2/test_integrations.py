@@ -15,7 +15,7 @@ from gateway.api.core import openapi
 from gateway.api.core.openapi import Addition
 from gateway.api.operations import OPERATIONS
 from gateway.api.v2.integrations import IntegrationsResource, operations_of
-from gateway.channels import github
+from gateway.channels import expo, github, sendgrid, ses
 from gateway.channels.integration_kind import IntegrationKind
 from gateway.channels.registry import INTEGRATION_KINDS
 from gateway.channels.secret_param import REDACTED, Secret, with_secrets, without_secrets
@@ -116,6 +116,17 @@ def test_a_configuration_that_is_not_valid_changes_nothing(client: httpx.Client)
     assert client.put("/github", content=b"{").status_code == 400
     assert client.put("/github", content=b'{"a": "' + b"x" * 70_000 + b'"}').status_code == 413
     assert client.get("/github").json()["data"] == [entry]
+
+
+@pytest.mark.parametrize("module", [expo, sendgrid, ses])
+def test_a_credential_that_would_end_its_header_is_refused_with_its_name(client: httpx.Client, module: Any) -> None:
+    kind = module.INTEGRATION
+    name = {"expo": "access_token", "sendgrid": "api_key", "ses": "key_id"}[kind.name]
+    for value in ("key\r\nX-Evil: 1", "key\n", "a key", "k\u00e9y", "\u202ekey"):
+        response = client.put(f"/{kind.name}", json={**kind.example, name: value})
+        assert response.status_code == 422, response.text
+        assert f"'{name}'" in response.text
+    assert client.get(f"/{kind.name}").json()["data"] == []
 
 
 def test_templates_are_saved_by_a_request_without_a_body_which_other_kinds_refuse(client: httpx.Client) -> None:
