@@ -26,7 +26,7 @@ from gateway.delivery.user_work import Attempt, LaneContext, UserWork
 from gateway.domain.delivery import Blame, Lane, LaneReport, Recorded, Route, UserResults
 from gateway.domain.ids import UserId
 from gateway.store.lanes import LaneStore
-from gateway.store.outbox import BYTES_AT_ONCE, OutboxStore
+from gateway.store.outbox import BYTES_AT_ONCE, ENTRIES_AT_ONCE, OutboxStore
 from gateway.store.redis.problems import StoreUnavailableError
 from gateway.telemetry.logs import log
 
@@ -179,7 +179,9 @@ class LaneWork:
     async def _begin(self, context: LaneContext, alone: Sequence[UserId] = ()) -> list[UserWork]:
         """Take the entries, and decide about them. Of users of `alone`, take one each, of any size."""
         claim = self._lease.claim._replace(users=alone or self._users)
-        taken = await self._parts.outbox.take(claim, alone=bool(alone))
+        # If this process dies, what was taken and is not repeated ends as unknown: so only what is sent at once.
+        limit = ENTRIES_AT_ONCE if context.rules.repeats_unknown else 1
+        taken = await self._parts.outbox.take(claim, limit, alone=bool(alone))
         overrides = await self._parts.overrides.of_entries(
             self.lane, [entry.id.notification_id for each in taken for entry in each.entries]
         )

@@ -16,7 +16,7 @@ import msgspec
 
 from gateway.auth.unsubscribe_links import UnsubscribeLinks
 from gateway.channels.message import Brand, Message
-from gateway.channels.outcome import Dead, Delivered, Outcome, Unknown
+from gateway.channels.outcome import Dead, Delivered, Handed, Outcome, Unknown
 from gateway.channels.provider import Provider
 from gateway.delivery import compose, decide
 from gateway.delivery.compose import Shown, Subject
@@ -45,6 +45,8 @@ from gateway.telemetry.logs import log
 
 LOST = "The process that sent this ended before it had an answer"
 """The reason of a message that may have been sent by a process that died."""
+
+NO_RESULT = "The provider did not tell the result"
 
 RECEIPT_PAUSE_SECONDS = 300.0
 """How long to wait before a provider that did not answer is asked for the result of a message again."""
@@ -318,9 +320,11 @@ class UserWork:
         """Return the state of a destination whose provider was asked for the result."""
         before, outcome = attempt.before, attempt.outcome
         match outcome:
+            case None if left <= RECEIPT_PAUSE_SECONDS:
+                return _ended(before, DeliveryState.UNKNOWN, NO_RESULT, now_ms / 1000)
+            case Handed(_, after) if left <= after:
+                return _ended(before, DeliveryState.UNKNOWN, NO_RESULT, now_ms / 1000)
             case None:  # it was not asked, or did not answer
-                if left <= RECEIPT_PAUSE_SECONDS:
-                    return _ended(before, DeliveryState.UNKNOWN, "The provider did not tell the result", now_ms / 1000)
                 return _replaced(before, next_ms=now_ms + int(RECEIPT_PAUSE_SECONDS * 1000))
             case Unknown(reason):
                 return _ended(before, DeliveryState.UNKNOWN, reason, now_ms / 1000)

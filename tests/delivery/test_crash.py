@@ -169,6 +169,24 @@ async def test_after_a_kill_the_mail_is_repeated_with_its_id_and_the_text_messag
     assert (len(scene.mail.mails), len(ids)) == (2, 1)
 
 
+async def test_of_one_user_only_the_text_message_that_is_being_sent_is_unknown_after_a_kill(scene: Scene) -> None:
+    scene.sms.released.clear()
+    notifications = [await scene.send(f"number {number}") for number in range(3)]
+    process = await scene.process()
+    try:
+        await until(lambda: scene.sms.requests and len(scene.mail.mails) == 3)
+    finally:
+        process.kill()
+        await process.wait()
+    sent = len(scene.sms.requests)
+    scene.sms.released.set()
+    await scene.end_leases()
+    async with Deliverer(scene.settings).running():
+        states = [(await scene.ended(each))[Route.SMS] for each in notifications]
+    assert (sent, states.count(DeliveryState.UNKNOWN), states.count(DeliveryState.HANDED)) == (1, 1, 2)
+    assert len(scene.sms.requests) == 3
+
+
 async def test_several_processes_send_everything_once(scene: Scene) -> None:
     async with Deliverer(scene.settings).running(), Deliverer(scene.settings).running():
         notifications = [await scene.send(f"number {number}") for number in range(40)]

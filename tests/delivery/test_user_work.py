@@ -225,6 +225,16 @@ def test_the_result_of_a_message_that_was_handed_over_is_asked_for(
     )
 
 
+def test_a_result_that_the_provider_never_tells_is_unknown_in_the_end() -> None:
+    found = entry(record=handed())
+    late = NOW + LATEST_SECONDS - 100
+    for outcome in (Handed("receipt-1", 900), None):
+        work = UserWork(taken(found), context(), {}, late)
+        work.attempts[0].outcome = outcome
+        (result,) = work.results(late).results
+        assert (result.record.state, result.next_ms) == (DeliveryState.UNKNOWN, None)
+
+
 def test_what_was_sent_already_stays_delivered_when_the_rest_is_skipped() -> None:
     states = (
         TokenState(token(1).key, DeliveryState.DELIVERED, 1),
