@@ -256,7 +256,7 @@ class ApiBuilder:
             *bind(traces.TracesResource(reader, directory), traces.OPERATIONS),
             *bind(
                 delivery_reports.DeliveryReportsResource(
-                    ReportLinks(self.settings.secret_key, self.settings.public_url), outboxes, lanes
+                    ReportLinks(self.settings.secret_key, self.settings.public_url), outboxes, lanes, self.events
                 ),
                 delivery_reports.OPERATIONS,
             ),

@@ -109,6 +109,19 @@ class ProjectEventType(Enum):
         "A delivery that had ended is tried again, because somebody asked for it.",
         {"notification_id": "The notification.", "channel": "Its channel."},
     )
+    DELIVERY_CONTRADICTED = _Row(
+        123,
+        "delivery.contradicted",
+        EventLevel.WARNING,
+        "A provider reported later that a message, which had ended as delivered, did not arrive.",
+        {
+            "notification_id": "The notification.",
+            "channel": "Its channel.",
+            "provider": "The provider.",
+            "state": "What the provider reported: `undelivered` or `failed`.",
+            "reason": "Why, by the code of the provider.",
+        },
+    )
     USER_CREATED = _Row(201, "user.created", EventLevel.INFO, "A user was created.", {})
     USER_DELETED = _Row(202, "user.deleted", EventLevel.INFO, "A user was deleted.", {})
     IMPORT_DONE = _Row(

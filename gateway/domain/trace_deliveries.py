@@ -168,6 +168,12 @@ def delivery_steps(facts: TraceFacts) -> Iterator[TraceStep]:
     known = facts.deliveries.entries if facts.deliveries is not None else ()
     for entry in known:
         yield from _entry_steps(facts, entry)
+    for event in facts.occurrences:
+        if event.name == "delivery.contradicted":
+            noun = channel_message(Channel(event.channel)) if event.channel in _CHANNELS else event.channel
+            code = f" ({event.reason})" if event.reason else ""
+            text = f"{provider_name(event.provider)} reported later that the {noun} did not arrive{code}."
+            yield TraceStep("reported", text, event.at_ms, event.channel, event.provider, event.state, event.reason)
     if known:
         return
     for event in facts.occurrences:

@@ -28,6 +28,7 @@ _ONE_USER = (
     ProjectEventType.SUPPRESSED,
     ProjectEventType.USER_DELETED,
     ProjectEventType.DELIVERY_ENDED,
+    ProjectEventType.DELIVERY_CONTRADICTED,
 )
 _MANY_USERS = (ProjectEventType.ACCEPTED, ProjectEventType.STORED, ProjectEventType.SUPPRESSED)
 

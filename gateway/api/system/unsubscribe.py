@@ -114,7 +114,9 @@ class UnsubscribeResource:
     async def _switch_off(self, found: Unsubscription) -> None:
         user = User(found.project_id, found.user_id, None, None)
         switches = {found.category: {Channel.EMAIL: False}}
-        await self.preferences.update(user, switches, None, self.now())
+        before = await self.preferences.read(user)
+        if await self.preferences.update(user, switches, None, self.now()) == before:
+            return  # a mail program has repeated it
         event = ProjectEvent(ProjectEventType.PREFERENCES_CHANGED, user.id, {"categories": 1})
         await self.events.write(found.project_id, event)
 

@@ -58,13 +58,25 @@ async def report(http: httpx.AsyncClient, user_id: UserId, sent: ItemId) -> http
     return await http.post(path, data={"MessageSid": "SM1", "MessageStatus": "undelivered", "ErrorCode": "30003"})
 
 
-@pytest.mark.parametrize("state", [DeliveryState.HANDED, DeliveryState.DELIVERED])
-async def test_the_result_is_asked_for_at_once(
-    http: httpx.AsyncClient, desk: Desk, eve: User, state: DeliveryState
+async def test_a_late_report_leaves_a_final_state_and_is_in_the_events_and_the_trace(
+    http: httpx.AsyncClient, desk: Desk, eve: User
 ) -> None:
     sent = await desk.send(eve, {Route.SMS: 0})
-    later = None if state.is_final else int(time.time() * 1000) + 600_000
-    await desk.record(eve, Route.SMS, accepted(state), later)
+    await desk.record(eve, Route.SMS, accepted(DeliveryState.DELIVERED), None)
+    before = await desk.outbox.read(eve, sent)
+    assert (await report(http, eve.id, sent)).status_code == 204
+    assert await desk.outbox.read(eve, sent) == before
+    trace = f"/v2/users/{eve.id}/notifications/{UUID(bytes=sent)}/trace"
+    while True:  # the event is appended a moment later
+        steps = (await http.get(trace, headers=ADMIN)).json()["steps"]
+        if reported := [step["text"] for step in steps if step["type"] == "reported"]:
+            break
+    assert reported == ["Twilio reported later that the SMS did not arrive (30003)."]
+
+
+async def test_the_result_is_asked_for_at_once(http: httpx.AsyncClient, desk: Desk, eve: User) -> None:
+    sent = await desk.send(eve, {Route.SMS: 0})
+    await desk.record(eve, Route.SMS, accepted(DeliveryState.HANDED), int(time.time() * 1000) + 600_000)
     assert (await report(http, eve.id, sent)).status_code == 204
     found = await desk.outbox.read(eve, sent)
     assert found is not None
