@@ -40,6 +40,9 @@ memory of its content."""
 LARGE_AT_ONCE = 4
 """How many large notifications of single users the process has at once. Those of broadcasts share their content."""
 
+RECORD_SECONDS = 0.02
+"""How long users who have ended wait for others of the same work, who are then recorded in the same call."""
+
 RETRY_SECONDS = 0.5
 """The pause after a call that failed because Redis is down."""
 
@@ -222,9 +225,14 @@ class LaneWork:
                     ended(group)
 
                 task.add_done_callback(on_done)
-        left = len(works)
+        await self._record_all(len(works), context)
+
+    async def _record_all(self, left: int, context: LaneContext) -> None:
+        """Record users as they end, until none of so many is left."""
         while left:
             await self._changed.wait()
+            if len(self._finished) < left:
+                await asyncio.sleep(RECORD_SECONDS)
             self._changed.clear()
             finished, self._finished = self._finished, []
             left -= len(finished)
