@@ -7,7 +7,9 @@ local LEASE_FRACTION = '.5' -- what tells the end of a lease from a time at whic
 local FREE = '-' -- in front of the last digits of the claim that held an entry, or alone
 local DIGITS = 4
 
-local deliveries = {}
+local deliveries = {
+  recipient = { 'external_id', 'email', 'first_name', 'last_name', 'custom_attributes', 'phone_numbers' },
+}
 
 function deliveries.is_free(holder) return holder:sub(1, 1) == FREE end
 
@@ -28,11 +30,20 @@ function deliveries.notification(user, id)
   return rest:sub(1, tonumber(length)), 0, rest:sub(tonumber(length) + 1)
 end
 
+-- state: as it is stored
 -- ->    "" if the user's preferences and subscriptions allow a route, "p" or "u" if one of them does not
-function deliveries.objection(user, state, route)
-  local preference, place = call('HGET', user .. PREFERENCES, state.category), ROUTES[route][2]
+function deliveries.objection(user, state, content, route)
+  local length, scope = state:match('^%d+ %d+ %d+ %d+ r?(%d+) (.*)$')
+  local category, topic
+  if length then
+    category, topic = scope:sub(1, tonumber(length)), scope:sub(tonumber(length) + 1)
+  else
+    local found = state_by_content(content)
+    category, topic = found.category, found.topic
+  end
+  local preference, place = call('HGET', user .. PREFERENCES, category), ROUTES[route][2]
   if preference and preference:sub(place, place) == '0' then return 'p' end
-  local subscription = subscription_to(user, state.category, state.topic)
+  local subscription = subscription_to(user, category, topic)
   return subscription and subscription[1] == '0' and 'u' or ''
 end
 
@@ -71,15 +82,20 @@ function deliveries.due(user, key, route, claim, until_ms, limit)
   return call('ZRANGE', key, '-inf', integer(now_ms()), 'BYSCORE', 'LIMIT', 0, limit, 'WITHSCORES')
 end
 
+-- Steps to undo what `hold` and `record_entries` write. Closures would cost more, and these run for every delivery.
+function deliveries.restore_record(user, field, packed)
+  if packed then try('HSET', user .. DELIVERIES, field, packed) else try('HDEL', user .. DELIVERIES, field) end
+end
+
+function deliveries.restore_due(key, score, id) try('ZADD', key, score, id) end
+
 -- Note the claim on an entry, before anything is sent.
 function deliveries.hold(user, key, route, claim, until_ms, id, score, packed, record)
   local field = id .. route
   call('HSET', user .. DELIVERIES, field, claim .. ' ' .. record)
-  push_undo(function()
-    if packed then try('HSET', user .. DELIVERIES, field, packed) else try('HDEL', user .. DELIVERIES, field) end
-  end)
+  push_undo(deliveries.restore_record, user, field, packed)
   call('ZADD', key, until_ms .. LEASE_FRACTION, id)
-  push_undo(function() try('ZADD', key, score, id) end)
+  push_undo(deliveries.restore_due, key, score, id)
 end
 
 -- KEYS  user
@@ -98,7 +114,7 @@ local function take_entries(keys, args, record)
   if kind ~= '' and call('EXISTS', user .. DEVICES) == 1 then return FORMER_DEVICES_LEFT end
   local counted, names = { 0, 0, 0, 0 }, {}
   if record.epoch then counted = { counts_after(user, record) } end
-  for _, field in ipairs({ 'external_id', 'email', 'first_name', 'last_name', 'custom_attributes', 'phone_numbers' }) do
+  for _, field in ipairs(deliveries.recipient) do
     if record[field] then names[#names + 1], names[#names + 2] = field, record[field] end
   end
   local tokens = kind ~= '' and deliveries.tokens(user, kind) or {}
@@ -113,7 +129,6 @@ local function take_entries(keys, args, record)
       remove_members(key, { id })
       remove_fields(user .. DELIVERIES, { id .. route, id .. '-' })
     else
-      local read = unpack_state(state) or state_by_content(content)
       if holder ~= claim then
         if #result == 5 and most > 0 and #content > most then return LARGE end
         if #result > 5 and bytes + #content > most then break end
@@ -121,11 +136,11 @@ local function take_entries(keys, args, record)
       end
       -- The content of a broadcast is elsewhere, and may be large. So nothing follows it.
       bytes = bytes + (content:find('\0', 1, true) and most or #content)
-      local objection = deliveries.objection(user, read, route)
+      local objection = deliveries.objection(user, state, content, route)
       local was_lost = not deliveries.is_free(holder) and holder ~= claim and 1 or 0
-      for _, part in ipairs({ id, score, was_lost, before, state, in_inbox, content, objection }) do
-        result[#result + 1] = part
-      end
+      local n = #result
+      result[n + 1], result[n + 2], result[n + 3], result[n + 4] = id, score, was_lost, before
+      result[n + 5], result[n + 6], result[n + 7], result[n + 8] = state, in_inbox, content, objection
     end
   end
   if #result == 5 then result[1] = deliveries.next_due(key) end
@@ -179,9 +194,9 @@ local function record_entries(keys, args, record)
       if packed ~= freed .. args[i + 2] then refused[#refused + 1] = (i - 5) / 3 end
     else
       call('HSET', user .. DELIVERIES, field, freed .. args[i + 2])
-      push_undo(function() try('HSET', user .. DELIVERIES, field, packed) end)
+      push_undo(deliveries.restore_record, user, field, packed)
       if due ~= '' then call('ZADD', key, due, id) else call('ZREM', key, id) end
-      push_undo(function() try('ZADD', key, score, id) end)
+      push_undo(deliveries.restore_due, key, score, id)
       if due == '' then deliveries.drop_content(user, record, id) end
     end
   end
