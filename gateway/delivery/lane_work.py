@@ -21,7 +21,7 @@ from gateway.delivery.lease import Lease
 from gateway.delivery.overrides import OverrideCache
 from gateway.delivery.reports import Reports
 from gateway.delivery.room import Room
-from gateway.delivery.sender import Sender
+from gateway.delivery.sender import Sender, log_fault
 from gateway.delivery.user_work import Attempt, LaneContext, UserWork
 from gateway.domain.delivery import Blame, Lane, LaneReport, Recorded, Route, UserResults
 from gateway.domain.ids import UserId
@@ -196,7 +196,14 @@ class LaneWork:
             for entry in each.entries:
                 if entry.record is None:
                     self._parts.reports.claimed(self.lane.route, now - entry.due_ms / 1000)
-        return [UserWork(each, context, overrides, now, installed) for each in taken]
+        works = []
+        for each in taken:
+            try:
+                works.append(UserWork(each, context, overrides, now, installed))
+            except Exception as problem:
+                # A fault in the work on one user must not stop the others. It is due again when the lease ends.
+                log_fault("delivery_failed", problem, project=self.lane.project_id, user=each.user_id)
+        return works
 
     # -- send
 
@@ -221,7 +228,7 @@ class LaneWork:
                 def on_done(finished: asyncio.Task[None], group: list[tuple[UserWork, Attempt]] = group) -> None:
                     self._sending.discard(finished)
                     if not finished.cancelled() and (problem := finished.exception()) is not None:
-                        log.error("delivery_failed", route=self.lane.route.name, problem=type(problem).__name__)
+                        log_fault("delivery_failed", problem, route=self.lane.route.name)
                     ended(group)
 
                 task.add_done_callback(on_done)

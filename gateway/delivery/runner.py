@@ -17,11 +17,11 @@ from functools import partial
 
 from gateway.delivery.lane_work import LaneParts, LaneWork
 from gateway.delivery.lease import LEASE_SECONDS, Lease
+from gateway.delivery.sender import log_fault
 from gateway.delivery.webhook_work import WebhookParts, WebhookWork
 from gateway.domain.delivery import Claim, Lane, LaneReport, Route
 from gateway.domain.ids import UserId
 from gateway.store.redis.problems import StoreUnavailableError
-from gateway.telemetry.logs import log
 from gateway.telemetry.metrics import DELIVERIES_IN_FLIGHT
 
 MAX_USERS = 1000
@@ -180,9 +180,9 @@ class DeliveryRunner:
     async def _work(self, work: _Work) -> None:
         try:
             await work.run()
-        except Exception:
+        except Exception as problem:
             # A fault in the work on one lane must not end the others. The lease ends, and the users are due again.
-            log.exception("delivery_failed", project=work.lane.project_id, route=work.lane.route.name)
+            log_fault("delivery_failed", problem, project=work.lane.project_id, route=work.lane.route.name)
         finally:
             del self._works[work]
             work.leave_rest()

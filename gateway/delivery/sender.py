@@ -5,6 +5,7 @@ import re
 import time
 import traceback
 from collections.abc import Sequence
+from typing import Any
 
 from gateway.channels.message import Message
 from gateway.channels.outcome import MAX_REASON, Delivered, Handed, Outcome, Refused, Retry, Unknown
@@ -78,10 +79,14 @@ class Sender:
         return outcome
 
     def _report(self, problem: Exception) -> None:
-        # Without the text of the exception, which may contain what was sent.
-        where = traceback.extract_tb(problem.__traceback__)[-1:]
-        places = [f"{frame.filename}:{frame.lineno}" for frame in where]
-        log.error("adapter_failed", provider=self.provider.name, problem=type(problem).__name__, where=places)
+        log_fault("adapter_failed", problem, provider=self.provider.name)
+
+
+def log_fault(event: str, problem: BaseException, **fields: Any) -> None:
+    """Log a fault of ours: the exception's type and places, without its text, which may contain what is sent."""
+    where = traceback.extract_tb(problem.__traceback__)[:-4:-1]  # the innermost first
+    places = [f"{frame.filename}:{frame.lineno}" for frame in where]
+    log.error(event, **fields, problem=type(problem).__name__, where=places)
 
 
 def _with_usable_id(outcome: Outcome) -> Outcome:

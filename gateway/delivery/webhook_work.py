@@ -8,6 +8,7 @@ from uuid import UUID
 
 from gateway.channels.webhook import SECONDS
 from gateway.delivery.lease import Lease
+from gateway.delivery.sender import log_fault
 from gateway.delivery.webhook_sender import SERVED_SECONDS, WebhookSender
 from gateway.delivery.webhook_source import WebhookSource
 from gateway.domain.delivery import Lane, LaneReport
@@ -15,7 +16,6 @@ from gateway.domain.ids import ProjectId, UserId
 from gateway.store.lanes import LaneStore
 from gateway.store.redis.problems import StoreUnavailableError
 from gateway.store.webhook_lanes import PROJECT_MEMBER
-from gateway.telemetry.logs import log
 
 _ENDPOINT_VERSION = 8
 """The version of the UUIDs of endpoints. Those of users have another one."""
@@ -100,9 +100,9 @@ class WebhookWork:
                         next_ms += int(1000 * (self._lease.now() - self._parts.unix()))
                     claim = self._lease.claim._replace(users=[member])
                     await self._parts.lanes.done(claim, {member: next_ms}, LaneReport())
-        except Exception:
+        except Exception as problem:
             # A fault in the work on one member must not end the others.
-            log.exception("webhooks_failed", project=self.lane.project_id, member=member)
+            log_fault("webhooks_failed", problem, project=self.lane.project_id, member=member)
         finally:
             self._left -= 1
             self._on_left(1)

@@ -21,7 +21,7 @@ from gateway.channels.outcome import (
     Throttled,
 )
 from gateway.channels.provider import Links, Provider, Rate
-from gateway.delivery import lane_work, lease, runner
+from gateway.delivery import lane_work, lease, runner, user_work
 from gateway.delivery.contexts import Contexts, UnreadableConfigurationError
 from gateway.delivery.lane_work import LaneParts
 from gateway.delivery.overrides import OverrideCache
@@ -29,7 +29,7 @@ from gateway.delivery.reports import Reports
 from gateway.delivery.runner import DeliveryRunner
 from gateway.delivery.sender import Sender
 from gateway.delivery.user_work import LaneContext
-from gateway.domain.delivery import DeliveryState, Lane, Route
+from gateway.domain.delivery import DeliveryState, Lane, Route, Taken
 from gateway.domain.ids import ProjectId, UserId
 from gateway.domain.notification import ItemId
 from gateway.domain.outbound_errors import NoAnswerError, NotSentError, OutboundRefusedError
@@ -493,3 +493,25 @@ async def test_overrides_that_cannot_be_read_are_reported_and_left_out(bench: Be
     assert found[known] is not None
     assert (found[broken], found[absent]) == (None, None)
     assert [line["event"] for line in lines] == ["overrides_broken"]
+
+
+async def test_a_fault_in_the_work_on_one_user_stops_no_other_and_its_text_is_not_logged(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    work = user_work.UserWork
+
+    def broken_for_one(taken: Taken, *others: Any) -> Any:
+        if taken.user_id == user(3):
+            raise ValueError("the text of a message")
+        return work(taken, *others)
+
+    monkeypatch.setattr(lane_work, "UserWork", broken_for_one)
+    with captured_log() as lines:
+        async with bench.running():
+            await bench.add(PUSH, *map(user, range(10)))
+            await bench.ended(9)
+    assert user(3) not in {message.user_id for message in bench.sent}
+    assert ("delivery_failed", "ValueError", user(3)) in {
+        (line["event"], line.get("problem"), line.get("user")) for line in lines
+    }
+    assert "the text" not in str(lines)
