@@ -1,5 +1,6 @@
 """The examples of CONTRIBUTING.md are complete, and pass the type checker."""
 
+import json
 import re
 import subprocess
 import sys
@@ -12,6 +13,23 @@ import pytest
 from gateway.api.core import openapi
 from gateway.api.system.transports import TRANSPORTS
 from gateway.api.v2 import channel_tokens, integrations
+from gateway.channels.outcome import Dead, Delivered, Refused, Retry
+from tests.channels.messages import StubLinks, message_to
+from tests.stubs.http_stub import HttpStub, Received, Reply
+
+SHOWN = "Your order has shipped\nIt arrives on Friday."
+
+
+class Pagers(HttpStub):
+    """The service of the example. It answers with a status."""
+
+    def __init__(self, status: int):
+        super().__init__()
+        self._status = status
+
+    def reply(self, request: Received) -> Reply:
+        return Reply(self._status)
+
 
 ROOT = Path(__file__).parent.parent
 EXAMPLES = [
@@ -41,6 +59,25 @@ def test_the_resource_is_in_the_openapi_document() -> None:
     exec(compile(EXAMPLES[0], "greetings.py", "exec"), names)  # noqa: S102 - our own documentation
     described = openapi.document(names["OPERATIONS"], TRANSPORTS)["paths"]["/greetings"]["get"]
     assert described["description"] == "Return a greeting for the user."
+
+
+async def test_the_channel_sends_and_knows_what_became_of_it() -> None:
+    names: dict[str, Any] = {}
+    exec(compile(EXAMPLES[1], "pager.py", "exec"), names)  # noqa: S102 - our own documentation
+    provider = names["PROVIDER"]
+    for status, outcome in (
+        (202, Delivered()),
+        (410, Dead("410: no such pager")),
+        (500, Retry("500")),
+        (413, Refused("413")),
+    ):
+        async with Pagers(status) as stub:
+            links = StubLinks(stub.url)
+            message = message_to(provider, {"pager_id": "P-1001"})
+            assert await provider.deliver([message], links) == [outcome]
+            await links.close()
+            sent = json.loads(stub.requests[0].body)
+            assert sent == {"id": str(message.id), "pager": "P-1001", "text": SHOWN}
 
 
 def test_the_operations_of_the_channel_are_generated() -> None:

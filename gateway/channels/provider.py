@@ -70,7 +70,10 @@ class Links(Protocol):
         INBOX_PROVIDER_CA_FILE."""
 
     def memo(self, key: str) -> dict[str, Any]:
-        """Return a dictionary for what is cached by this key, such as an access token. It may be emptied."""
+        """Return a dictionary for what is cached by this key, such as an access token. It may be emptied.
+
+        A value with a method `close` is closed at the end of the process.
+        """
 
     def contact(self) -> str:
         """Return where push services reach the operator, a `mailto:` or `https:` URL: INBOX_PUSH_CONTACT, otherwise

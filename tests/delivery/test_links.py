@@ -143,6 +143,19 @@ async def test_a_socket_is_connected_only_to_addresses_that_are_allowed() -> Non
             await links_of(rules=LOOPBACK).connect(host, number)
 
 
+async def test_what_adapters_keep_open_is_closed_at_the_end() -> None:
+    links, closed = links_of(), []
+
+    class Pool:
+        def close(self) -> None:
+            closed.append(self)
+
+    pool = links.memo("smtp 1")["pool"] = Pool()
+    links.memo("token")["token"] = "1"
+    await close(links)
+    assert closed == [pool]
+
+
 async def test_memos_are_kept_by_key_and_the_oldest_are_dropped() -> None:
     links = links_of()
     links.memo("a")["token"] = "1"
