@@ -1,7 +1,7 @@
-"""Links that switch off the emails of a category for one user, without a login (RFC 8058).
+"""Links that switch the emails of a category for one user off, and on again, without a login (RFC 8058).
 
 A link names the project, the user and the category, and a signature proves that the gateway made it. It does not
-expire: people unsubscribe by old mails too. Whoever has it can switch off these emails, and nothing else.
+expire: people unsubscribe by old mails too. Whoever has it can switch these emails off and on, and nothing else.
 """
 
 import base64

@@ -10,6 +10,7 @@ from starlette.responses import HTMLResponse, Response
 
 from gateway.api.core.call import PUBLIC, PublicCall
 from gateway.api.core.operation import Operation
+from gateway.api.core.query import Flag
 from gateway.api.core.schema import ResponseSpec
 from gateway.auth.unsubscribe_links import PATH, UnsubscribeLinks, Unsubscription
 from gateway.channels.email_brand import brand_of
@@ -36,12 +37,14 @@ h1{margin:0 0 12px;font-size:20px;line-height:1.3;color:#111827}
 p{margin:0}
 button{margin-top:24px;padding:12px 24px;border:0;border-radius:9px;background:#111827;color:#fff;font:inherit;
 font-weight:600;cursor:pointer}
+button.quiet{padding:11px 23px;border:1px solid #c4cad3;background:transparent;color:#374151}
 button:focus-visible{outline:3px solid #6366f1;outline-offset:2px}
 @media (prefers-color-scheme:dark){
 body{background:#111318;color:#d3d7de}
 main{background:#1b1e25;border-color:#2c313b}
 h1{color:#f3f4f6}
 button{background:#f3f4f6;color:#111318}
+button.quiet{border-color:#4b5563;background:transparent;color:#d3d7de}
 }
 """
 
@@ -58,6 +61,8 @@ _HEADERS = {
 
 PAGE = ResponseSpec(200, "The page", media_type="text/html")
 UNKNOWN = ResponseSpec(404, "The gateway has not made this link, or the user is gone: a page", media_type="text/html")
+UNDO = (Flag("undo", "`true`: switch the emails on again. The page that confirms the end has a button for it."),)
+
 TOO_MANY = ResponseSpec(422, "The user has preferences for too many categories: a page", media_type="text/html")
 REQUIRED = ResponseSpec(403, "The project requires this category: a page", media_type="text/html")
 
@@ -94,7 +99,9 @@ class UnsubscribeResource:
 
         This is the one click of RFC 8058, which mail programs send, and the button of the page. It changes the user's
         preference for the channel `email` of the category. A category whose delivery config is `required` keeps it.
+        With `undo=true`, the emails are switched on again.
         """
+        is_undone = bool(call.query()["undo"])
         found = self.links.read(call.text("token"))
         name = await self._name(found)
         if found is None or name is None:
@@ -103,17 +110,21 @@ class UnsubscribeResource:
         if await self._is_required(found):
             return _required(about)
         try:
-            await self._switch_off(found)
+            await self._switch(found, is_on=is_undone)
         except UserDeletedError:
             return _unknown()
         except TooManyError:
             text = f"You have preferences for too many categories. Ask {escape(name)} to end these emails."
             return _page("This did not work", text, status=422)
-        return _page("Unsubscribed", f"You will get no more {about}.")
+        if is_undone:
+            return _page("Subscribed again", f"You will get {about} as before.")
+        # A click by mistake is easily undone.
+        form = '<form method="post" action="?undo=true"><button class="quiet">Undo</button></form>'
+        return _page("Unsubscribed", f"You will get no more {about}.", form)
 
-    async def _switch_off(self, found: Unsubscription) -> None:
+    async def _switch(self, found: Unsubscription, *, is_on: bool) -> None:
         user = User(found.project_id, found.user_id, None, None)
-        switches = {found.category: {Channel.EMAIL: False}}
+        switches = {found.category: {Channel.EMAIL: is_on}}
         before = await self.preferences.read(user)
         if await self.preferences.update(user, switches, None, self.now()) == before:
             return  # a mail program has repeated it
@@ -179,6 +190,7 @@ OPERATIONS = [
         _R.unsubscribe,
         "Unsubscribe",
         PAGE,
+        query=UNDO,
         failures=(UNKNOWN, REQUIRED, TOO_MANY),
         tag="Deliveries",
     ),

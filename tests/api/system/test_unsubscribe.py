@@ -76,6 +76,19 @@ async def test_a_page_asks_first_and_neither_it_nor_a_scanner_changes_anything(
     assert "set-cookie" not in response.headers
 
 
+async def test_what_was_switched_off_by_mistake_is_undone(http: httpx.AsyncClient, inbox: Inbox, category: str) -> None:
+    await inbox.receive(category=category)
+    path = await path_of(inbox, category)
+    page = (await http.post(path, data=ONE_CLICK)).text
+    assert 'action="?undo=true"' in page
+    assert await off(inbox, category) == {"email"}
+    undone = await http.post(f"{path}?undo=true")
+    assert "Subscribed again" in undone.text
+    assert "<form" not in undone.text
+    assert await off(inbox, category) == set()
+    assert (await http.post(f"{path}?undo=perhaps")).status_code == 422
+
+
 async def test_the_emails_of_a_required_category_stay_on(
     http: httpx.AsyncClient, inbox: Inbox, category: str
 ) -> None:  # complaint 13
@@ -143,6 +156,11 @@ def test_a_browser_without_scripts_unsubscribes_by_the_button(gateway: Gateway) 
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
         page = browser.new_context(java_script_enabled=False).new_page()
+        page.goto(url)
+        page.get_by_role("button", name="Unsubscribe").click()
+        page.get_by_role("heading", name="Unsubscribed").wait_for()
+        page.get_by_role("button", name="Undo").click()
+        page.get_by_role("heading", name="Subscribed again").wait_for()
         page.goto(url)
         page.get_by_role("button", name="Unsubscribe").click()
         page.get_by_role("heading", name="Unsubscribed").wait_for()
