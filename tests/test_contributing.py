@@ -72,8 +72,9 @@ async def test_the_channel_sends_and_knows_what_became_of_it() -> None:
         (413, Refused("413")),
     ):
         async with Pagers(status) as stub:
-            links = StubLinks(stub.url)
-            message = message_to(provider, {"pager_id": "P-1001"})
+            links = StubLinks()
+            config = {"url": stub.url, "key": "key"}
+            message = message_to(provider, {"pager_id": "P-1001"}, config=config)
             assert await provider.deliver([message], links) == [outcome]
             await links.close()
             sent = json.loads(stub.requests[0].body)

@@ -10,6 +10,7 @@ from gateway.channels.message import Brand, Message
 from gateway.channels.provider import Answer, Provider
 from gateway.domain.ids import ProjectId, UserId
 from gateway.runtime.outbound import OutboundHttp
+from gateway.runtime.outbound_http2 import OutboundHttp2
 from tests.outbound import LOOPBACK
 
 ID = UUID("0198c0de-0000-7000-8000-000000000001")
@@ -44,13 +45,18 @@ def message_to(provider: Provider, destination: Mapping[str, Any], **changes: An
 class StubLinks:
     """The links to a stub, over real connections. `base` is its address, and `installations` those of the user."""
 
-    def __init__(self, base: str = "", contact: str = "mailto:ops@example.com"):
+    def __init__(
+        self,
+        base: str = "",
+        contact: str = "mailto:ops@example.com",
+        http: OutboundHttp | OutboundHttp2 | None = None,
+    ):
         self.reports = ""
         self.installations: dict[str, dict[str, Any]] = {}
-        self._base = base
+        self.base = base
         self._contact = contact
         self._memos: dict[str, dict[str, Any]] = {}
-        self._http = OutboundHttp(LOOPBACK)
+        self._http = http or OutboundHttp(LOOPBACK)
 
     def now(self) -> float:
         """Return the unix time in seconds."""
@@ -58,7 +64,7 @@ class StubLinks:
 
     def base_url(self, default: str) -> str:
         """Return the address of the stub."""
-        return self._base or default
+        return self.base or default
 
     async def request(
         self,
@@ -72,7 +78,8 @@ class StubLinks:
         tenants: bool = False,
     ) -> Answer:
         """Send a request."""
-        found = await self._http.request(method, url, headers=headers, body=body, seconds=seconds or 5)
+        options: dict[str, Any] = {"pool": pool} if isinstance(self._http, OutboundHttp2) else {}
+        found = await self._http.request(method, url, headers=headers, body=body, seconds=seconds or 5.0, **options)
         return Answer(*found)
 
     async def connect(self, host: str, port: int, *, seconds: float | None = None) -> Any:

@@ -1,64 +1,45 @@
-"""Messages for the tests of push services, and links by which adapters reach the stubs."""
+"""Messages for the tests of push services, and links that record what adapters ask of them."""
 
 import time
 from collections.abc import Mapping
 from typing import Any
-from uuid import UUID
 
-from gateway.channels.message import Brand, Message
+from gateway.channels.message import Message
 from gateway.channels.provider import Answer, Provider
-from gateway.domain.ids import ProjectId, UserId
 from gateway.runtime.outbound import OutboundHttp
 from gateway.runtime.outbound_http2 import OutboundHttp2
-from tests.outbound import LOOPBACK
+from tests.channels.messages import ID, StubLinks, message_to
 
-ID = UUID("0198c0de-0000-7000-8000-000000000001")
+__all__ = ["ID", "PushLinks", "push_to"]
 
 
 def push_to(provider: Provider, destination: Mapping[str, Any], **changes: Any) -> Message:
-    """Return a message to a device. `changes` are fields of it."""
-    assert provider.integration is not None
-    now = int(time.time())
-    fields: dict[str, Any] = {
-        "id": ID,
-        "project_id": ProjectId("p1"),
-        "user_id": UserId(str(ID)),
-        "notification_id": str(ID),
-        "channel": provider.channel,
-        "title": "Your order has shipped",
-        "content": "It arrives on <b>Friday</b>.",
-        "sent_at": now,
-        "expires_at": now + 3600,
-        "destination": destination,
-        "token_kind": provider.tokens[0].path,
-        "config": provider.integration.example,
-        "config_id": "0011223344556677",
-        "brand": Brand(name="Shop"),
-        "unread": 3,
-        "unseen": 1,
-    }
-    return Message(**{**fields, **changes})
+    """Return a message to a device, without an address and a category. `changes` are fields of it."""
+    return message_to(provider, destination, **{"action_url": None, "category": "", **changes})
 
 
-class PushLinks:
-    """Links to a stub, over real connections. `clock` is added to the time."""
+class PushLinks(StubLinks):
+    """Links to a stub. `clock` is added to the time."""
 
     def __init__(self, base: str, http: OutboundHttp | OutboundHttp2 | None = None):
-        self.base = base
+        super().__init__(base, http=http)
         self.clock = 0.0
         self.pools: list[str] = []
-        self.memos: dict[str, dict[str, Any]] = {}
         self.defaults: list[str] = []
-        self._http = http or OutboundHttp(LOOPBACK)
+
+    @property
+    def memos(self) -> dict[str, dict[str, Any]]:
+        """Return all dictionaries that are kept."""
+        return self._memos
 
     def now(self) -> float:
         """Return the time of the clock."""
         return time.time() + self.clock
 
     def base_url(self, default: str) -> str:
-        """Return the address of the stub."""
+        """Return the address of the stub, and record the one that it replaces."""
         self.defaults.append(default)
-        return self.base
+        return super().base_url(default)
 
     async def request(
         self,
@@ -71,21 +52,6 @@ class PushLinks:
         pool: str = "",
         tenants: bool = False,
     ) -> Answer:
-        """Send a request."""
-        options: dict[str, Any] = {"pool": pool} if isinstance(self._http, OutboundHttp2) else {}
+        """Send a request, and record its pool."""
         self.pools.append(pool)
-        return Answer(
-            *await self._http.request(method, url, headers=headers, body=body, seconds=seconds or 5.0, **options)
-        )
-
-    def memo(self, key: str) -> dict[str, Any]:
-        """Return a dictionary that is kept."""
-        return self.memos.setdefault(key, {})
-
-    def __getattr__(self, name: str) -> Any:
-        """Refuse what no push service needs."""
-        raise NotImplementedError(name)
-
-    async def close(self) -> None:
-        """Close all connections."""
-        await self._http.close()
+        return await super().request(method, url, headers=headers, body=body, seconds=seconds, pool=pool)
