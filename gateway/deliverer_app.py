@@ -54,6 +54,10 @@ READY_SECONDS = 0.05
 FLUSH_SECONDS = 2.0
 """How long a stopping process tries to write its last project events."""
 
+NICENESS = 5
+"""How much lower than that of the workers the priority of the process is. When processors are short, live events and
+requests come first, and a delivery process still has a quarter of one."""
+
 
 class Deliverer:
     """The parts of one process that delivers."""
@@ -185,7 +189,8 @@ class Deliverer:
 
 
 def run(settings: Settings, ready_fd: int | None = None) -> None:
-    """Run a process that delivers until a signal ends it."""
+    """Run a process that delivers until a signal ends it. Live events on the same cores come first."""
+    os.nice(NICENESS)
     factory: Callable[[], asyncio.AbstractEventLoop] | None = None
     with contextlib.suppress(ImportError):  # it does not exist for Windows
         from uvloop import new_event_loop as factory

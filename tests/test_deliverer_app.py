@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.deliverer_app import Deliverer
+from gateway.deliverer_app import NICENESS, Deliverer
 from gateway.settings import Settings
 from tests.servers import RedisServer, free_port
 
@@ -83,6 +83,8 @@ def test_on_another_machine_it_says_that_it_delivers_and_ends_with_0(redis_serve
         while "delivery_ready" not in lines[-1]:
             assert lines[-1], lines
             lines.append(process.stderr.readline())
+        niceness = os.getpriority(os.PRIO_PROCESS, process.pid)
+        assert niceness == min(os.getpriority(os.PRIO_PROCESS, 0) + NICENESS, 19)
         started = time.monotonic()
         process.terminate()
         assert process.wait(10) == 0
