@@ -49,6 +49,7 @@ EXAMPLE_FILES = {
     "gateway/api/v1/greetings.py",
     "tests/api/v1/test_greetings.py",
     "gateway/channels/pager.py",
+    "tests/channels/test_pager.py",
 }
 """Files that CONTRIBUTING.md names as examples."""
 
