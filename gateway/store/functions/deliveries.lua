@@ -104,8 +104,8 @@ end
 --       unread, unseen, unarchived unread, unarchived unseen; field, value, … of the user's record;
 --       field and packed token of each live token; key and reason of each address that is suppressed; then of each entry
 --       its id, when it was due, 1 if the claim that held it has reported nothing or 0, the record ("" for none), the
---       state, 1 if it is in the inbox or 0, the content, and "" or what the user objects (p preference, u subscription); or LARGE if the
---       content of the first one is larger, and nothing was taken
+--       state, 1 if it is in the inbox or 0, the content, and "" or what the user objects (p preference, u subscription);
+--       or LARGE if the content of the first one is larger, and nothing was taken
 local function take_entries(keys, args, record)
   local user, route, claim, until_ms = keys[1], args[1], args[2], args[3]
   local key, kind = outbox.key(user, route), ROUTES[route][3]
