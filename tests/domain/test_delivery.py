@@ -6,6 +6,7 @@ import msgspec
 import pytest
 
 from gateway.domain.delivery import (
+    Blame,
     DeliveryState,
     EntryId,
     EntryRecord,
@@ -71,3 +72,9 @@ def test_a_message_has_the_same_id_at_every_repetition() -> None:
 def test_a_plan_is_written_for_the_functions() -> None:
     assert OutboxPlan(((Route.APNS, 0), (Route.EMAIL, 300_000))).text == "a:0 e:300000"
     assert OutboxPlan(((Route.SMS, 0),), in_inbox=False).text == "-m:0"
+
+
+def test_nobody_is_blamed_without_a_destination_that_failed() -> None:
+    assert Blame(arrived=3).is_empty
+    assert not Blame(arrived=0, dead=[UserId("u")]).is_empty
+    assert not Blame(arrived=0, doubted=[UserId("u")]).is_empty

@@ -546,3 +546,11 @@ def test_times_and_durations_are_short() -> None:
         "1 hour",
         "1 day 1 hour",
     ]
+
+
+def test_a_late_report_is_a_step_of_its_own() -> None:
+    late = Occurrence(
+        NOW, "delivery.contradicted", channel="sms", provider="twilio", state="undelivered", reason="30003"
+    )
+    (step,) = [each for each in trace_of(facts(occurrences=[late])).steps if each.type == "reported"]
+    assert step.text == "Twilio reported later that the SMS did not arrive (30003)."
