@@ -138,12 +138,12 @@ async def test_no_event_is_lost_or_doubled_while_processes_and_the_store_restart
             await patiently(http, "POST", f"/notifications/{found}/read", headers=user_headers(name))
 
     async def disturb() -> None:
-        for name in ("deliver", "worker", "valkey-server", "deliver"):
-            await receiver.wait(len(receiver.received) + 10)
+        for name in ("deliver", "worker", "valkey-server", "deliver"):  # what one has leased is due within 30 s
+            await receiver.wait(len(receiver.received) + 10, SECONDS)
             found = delivering.children(name)
             assert found, name
             os.kill(found[0], signal.SIGKILL)
-        await receiver.wait(len(receiver.received) + 10)
+        await receiver.wait(len(receiver.received) + 10, SECONDS)
 
     async with asyncio.TaskGroup() as group:
         group.create_task(disturb())
