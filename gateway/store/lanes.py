@@ -11,6 +11,7 @@ several lanes, those of the project that was served least first, for a lease. Af
 `done` removes a user only if its lease is still the one of that claim, so a user who became due meanwhile stays.
 """
 
+import asyncio
 import hashlib
 import math
 import time
@@ -30,6 +31,7 @@ from gateway.store.redis.functions import (
     untouched,
     writing_function,
 )
+from gateway.store.redis.problems import StoreUnavailableError
 
 SHARDS = 16
 """In how many slots lanes are. It never changes, because the place of what is stored depends on it."""
@@ -46,6 +48,9 @@ announced."""
 
 ANNOUNCED_IDLE_MS = 1000
 """The same while announcements are received."""
+
+UNREACHABLE_MS = 1000
+"""How long a shard of a cluster is not asked again whose server did not reply."""
 
 _ID_BYTES = 16
 
@@ -227,25 +232,56 @@ class LaneStore:
         A lane that is parked, throttled, or whose breaker is open is passed over. Call it again after some 100 ms if it
         returned nothing, and at once otherwise.
         """
-        await self._find_ready()
+        failure = await self._find_ready()
         for step in range(SHARDS):
             shard = (self._next_shard + step) % SHARDS
             if shard not in self._ready:
                 continue
-            wait_ms, *flat = await self._client.call(CLAIM_USERS(keys.lanes(shard), limit, lease_ms))
+            try:
+                wait_ms, *flat = await self._client.call(CLAIM_USERS(keys.lanes(shard), limit, lease_ms))
+            except StoreUnavailableError as problem:
+                failure = self._note_failure(shard, problem)
+                continue
             if flat:
                 self._next_shard = (shard + 1) % SHARDS
                 return [_claim_of(flat[first : first + 5]) for first in range(0, len(flat), 5)]
             self._note_wait(shard, wait_ms)
+        if failure is not None:
+            raise failure
         return []
 
-    async def _find_ready(self) -> None:
-        """Ask all shards that may have become ready, in one round trip. In a busy process each takes long."""
+    async def _find_ready(self) -> StoreUnavailableError | None:
+        """Ask all shards that may have become ready, in one round trip. In a busy process each takes long.
+
+        Return the failure of a shard of a cluster, None if all have replied.
+        """
         now = self._monotonic()
         asked = [shard for shard in range(SHARDS) if shard not in self._ready and self._idle_until[shard] <= now]
-        replies = await self._client.call_many([CLAIM_USERS(keys.lanes(shard), 0, 0) for shard in asked])
-        for shard, (wait_ms,) in zip(asked, replies, strict=True):
-            self._note_wait(shard, wait_ms)
+        calls = [CLAIM_USERS(keys.lanes(shard), 0, 0) for shard in asked]
+        failure = None
+        if not self._client.topology.clustered:
+            for shard, (wait_ms,) in zip(asked, await self._client.call_many(calls), strict=True):
+                self._note_wait(shard, wait_ms)
+            return None
+        replies = await asyncio.gather(*map(self._client.call, calls), return_exceptions=True)
+        for shard, reply in zip(asked, replies, strict=True):
+            if isinstance(reply, StoreUnavailableError):
+                failure = self._note_failure(shard, reply)
+            elif isinstance(reply, BaseException):
+                raise reply
+            else:
+                self._note_wait(shard, reply[0])
+        return failure
+
+    def _note_failure(self, shard: int, problem: StoreUnavailableError) -> StoreUnavailableError:
+        """Leave out a shard whose server did not reply, for a moment. Without a cluster, raise the problem.
+
+        In a cluster the other shards are on other servers. One that is down must not stop all deliveries.
+        """
+        if not self._client.topology.clustered:
+            raise problem
+        self._note_wait(shard, UNREACHABLE_MS)
+        return problem
 
     def _note_wait(self, shard: int, wait_ms: int) -> None:
         """Note in how many milliseconds a shard may have due users, 0 for now."""

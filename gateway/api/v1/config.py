@@ -40,7 +40,7 @@ class InboxConfig(msgspec.Struct):
 
 
 class WebPushConfig(msgspec.Struct):
-    """Whether this gateway delivers web push."""
+    """Whether v1 widgets shall subscribe to web push by the vendor's own pages, which the gateway does not have."""
 
     enabled: bool
 

@@ -11,14 +11,17 @@ from uuid import uuid4
 import pytest
 
 from gateway.domain.delivery import (
+    Claim,
     DeliveryState,
     EntryRecord,
     EntryResult,
+    Lane,
     LaneReport,
     OutboxPlan,
     Route,
     UserResults,
 )
+from gateway.domain.ids import ProjectId
 from gateway.domain.notification import Filter
 from gateway.domain.principal import User
 from gateway.domain.retention import KEEP_ALL
@@ -32,7 +35,7 @@ from gateway.store.deliveries import Delivery, Outcome
 from gateway.store.event_log import LogRetention
 from gateway.store.guarded import guard_arguments
 from gateway.store.inbox import READ_LOG, InboxStore
-from gateway.store.lanes import LaneStore
+from gateway.store.lanes import LaneStore, shard_of
 from gateway.store.libraries import LibraryCleaner
 from gateway.store.library import LIBRARY
 from gateway.store.outbox import OutboxStore
@@ -162,6 +165,36 @@ async def test_a_hung_primary_fails_its_own_calls_in_time_and_no_others(cluster:
     await asyncio.to_thread(wait_for, cluster.healthy, "the hung server to come back", FAILOVER_SECONDS)
     await asyncio.gather(*(read(client, name) for name in names))
     await close(client)
+
+
+async def test_a_hung_primary_stops_no_deliveries_whose_lanes_are_on_others(cluster: Cluster) -> None:
+    client = FunctionClient(Topology(Settings(redis_url=cluster.url, redis_timeout_seconds=0.5)), LIBRARY)
+    lanes = LaneStore(client)
+    hung = lanes.channels[0].decode()
+    project_ids = (ProjectId(str(number)) for number in range(1000))
+    project_id = next(
+        each
+        for each in project_ids
+        if cluster.primary_of(lanes.channels[shard_of(each)].decode()).port != cluster.primary_of(hung).port
+    )
+    user_id = new_user().id
+    with cluster.hung_primary_of(hung):
+        await lanes.add(Lane(project_id, Route.EMAIL), user_id)
+        async with asyncio.timeout(FAILOVER_SECONDS):
+            while (claims := await claims_through_failures(lanes)) == []:
+                await asyncio.sleep(0.01)
+        assert [list(claim.users) for claim in claims] == [[user_id]]
+        await lanes.done(claims[0], {user_id: None}, LaneReport())
+    await asyncio.to_thread(wait_for, cluster.healthy, "the hung server to come back", FAILOVER_SECONDS)
+    await close(client)
+
+
+async def claims_through_failures(lanes: LaneStore) -> list[Claim]:
+    """Claim what is due. A failure of a shard is no claim."""
+    try:
+        return await lanes.claim(10, 30_000)
+    except StoreUnavailableError:
+        return []
 
 
 async def test_one_node_that_replies_is_enough_at_the_start(cluster: Cluster) -> None:
