@@ -16,7 +16,7 @@ from gateway.domain.delivery_condition import notification_attributes
 from gateway.domain.notification import UNCATEGORIZED
 from gateway.domain.preferences import Channel
 
-_MAX_PLANS = 1000
+MAX_PLANS = 1000
 """How many plans are kept for the categories of a project. Senders may make up categories."""
 
 DEFAULT_KEY = "default"
@@ -131,7 +131,7 @@ class DeliveryConfigs:
         if not self.routes:
             return None
         if category not in self._plans:
-            if len(self._plans) >= _MAX_PLANS:
+            if len(self._plans) >= MAX_PLANS:
                 self._plans.clear()
             self._plans[category] = self._outbox_plan(category)
         return self._plans[category]

@@ -2,8 +2,9 @@
 
 import pytest
 
+from gateway.domain.delivery import OutboxPlan, Route
 from gateway.domain.delivery_condition import parse_delivery_condition
-from gateway.domain.delivery_config import DEFAULT, ChannelConfig, DeliveryConfig, DeliveryConfigs
+from gateway.domain.delivery_config import DEFAULT, MAX_PLANS, ChannelConfig, DeliveryConfig, DeliveryConfigs
 from gateway.domain.preferences import Channel
 
 IN_APP, EMAIL, SLACK, TEAMS = Channel.IN_APP, Channel.EMAIL, Channel.SLACK, Channel.TEAMS
@@ -86,3 +87,29 @@ def test_steps_are_ordered_by_priority_then_as_listed(priorities: tuple[int | No
 def test_disabled_channels_and_configs_have_no_steps() -> None:
     assert [step.channel for step in OFF.steps] == [EMAIL]
     assert DeliveryConfig("a", (ChannelConfig(EMAIL),), disabled=True).steps == ()
+
+
+def plans(*configs: DeliveryConfig) -> DeliveryConfigs:
+    return DeliveryConfigs(configs, (Route.APNS, Route.EMAIL, Route.WEBHOOKS))
+
+
+def test_a_project_that_uses_no_other_channel_writes_nothing_for_one() -> None:
+    assert DeliveryConfigs((MAIL,)).outbox_plan("mail") is None
+
+
+def test_without_a_config_every_route_is_used_at_once() -> None:
+    assert plans().outbox_plan("x") == OutboxPlan(((Route.APNS, 0), (Route.EMAIL, 0)))
+
+
+def test_a_config_names_the_routes_and_their_delays() -> None:
+    late = DeliveryConfig("late", (ChannelConfig(EMAIL, delay_seconds=300), ChannelConfig(SLACK)))
+    configs = plans(late, QUIET)
+    assert configs.all() == (late, QUIET)
+    assert configs.outbox_plan("late") == OutboxPlan(((Route.EMAIL, 300_000),))
+    assert configs.outbox_plan("quiet") is configs.outbox_plan("quiet") is None
+
+
+def test_plans_of_very_many_categories_are_not_all_kept() -> None:
+    configs = plans(MAIL)
+    assert {configs.outbox_plan(f"c{number}") for number in range(MAX_PLANS + 1)} == {plans().outbox_plan("x")}
+    assert configs.outbox_plan("mail") == OutboxPlan(((Route.EMAIL, 0),))

@@ -87,8 +87,8 @@ def test_other_values_are_left_out_until_the_rest_fits() -> None:
     found = body_of({"notification": notification})["data"]
     assert found["truncated"] == ["notification.content", "notification.custom_attributes"]
     assert found["notification"] == {"id": "2", "title": "t", "content": None, "custom_attributes": None}
-    found = body_of({"user": {"id": "1"}, "filters": {"topics": [large] * 3}})["data"]
-    assert found == {"user": {"id": "1"}, "filters": None, "truncated": ["filters"]}
+    found = body_of({"user": {"id": "1"}, "filters": {"topics": [large] * 3}, "count": 1})["data"]
+    assert found == {"user": {"id": "1"}, "filters": None, "count": 1, "truncated": ["filters"]}
 
 
 def test_an_attempt_is_one_line() -> None:
