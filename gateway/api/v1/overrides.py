@@ -14,7 +14,7 @@ CHANNELS = tuple(field.name for field in msgspec.structs.fields(ChannelOverrides
 PROVIDERS = (
     *("amazon_ses", "android", "ios", "mailgun", "postmark", "sendgrid", "slack"),
     # Integrations of this gateway that the vendor's list lacks, or has under another name.
-    *("apns", "expo", "fcm", "ses", "smtp", "teams", "twilio", "web_push"),
+    *("apns", "expo", "fcm", "ping_email", "ses", "smtp", "teams", "twilio", "web_push"),
 )
 
 MAX_PROVIDER_BYTES = 64 * 1024
