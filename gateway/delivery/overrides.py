@@ -15,7 +15,7 @@ from gateway.telemetry.logs import log
 
 MAX_CACHED = 1000
 MAX_CACHED_BYTES = 16 * 1024 * 1024
-"""How many notifications are remembered, and how much of their overrides. Most have none, and one may have megabytes."""
+"""How many notifications are remembered, and how much of their overrides. Most have none, some have megabytes."""
 
 
 class OverrideCache:
