@@ -21,6 +21,7 @@ from gateway.domain.service_links import service_links
 from gateway.runtime.memory import valkey_memory_mb
 from gateway.server.errors import ServerError
 from gateway.settings import PREFIX, Settings
+from gateway.telemetry.logs import log
 
 if TYPE_CHECKING:
     from gateway.store.project_audit import ProjectAudit
@@ -45,6 +46,7 @@ def doctor(strict: bool, api_key: str | None, offline: bool) -> None:
     from gateway.store.redis.diagnosis import Severity
 
     settings = read_settings()
+    log.configure("critical")  # lines about what is broken would repeat the findings
     counts = dict.fromkeys(Severity, 0)
 
     def show(finding: "Finding") -> None:

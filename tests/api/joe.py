@@ -26,8 +26,11 @@ CALLS = [row for row in OPERATIONS if row.caller is not PUBLIC]
 
 EVENT_STREAM = "text/event-stream"
 
-CHANGING = re.compile(r"/v2/events.*|/v2/delivery/lanes|/v2/users|/v2/users/{user(_id)?}|/.*active_users|/config")
-"""Paths whose responses change although nobody changes anything: they have times of use, or what others did."""
+CHANGING = re.compile(
+    r"/v2/events.*|/v2/delivery/lanes|/v2/users|/v2/users/{user(_id)?}(/.*/trace)?|/.*active_users|/config"
+)
+"""Paths whose responses change although nobody changes anything: they have times of use, what others did, or events
+that are listed a moment after they happened."""
 
 
 def is_stream(row: AnyOperation) -> bool:

@@ -91,7 +91,7 @@ OF_PROJECT = [
     Sent("PUT", "/channels/deliveryconfig", GO | JSON, 200, text(**DELIVERY)),
     Sent("GET", "/channels/deliveryconfig", GO, 200, query={"key": "orders/new"}),
     Sent("PUT", "/integrations/templates", GO | JSON | {"Content-Length": "0"}, 200),
-    Sent("PUT", "/integrations/expo", GO | JSON, 200, text(access_token="an access token")),
+    Sent("PUT", "/integrations/expo", GO | JSON, 200, text(access_token="an-access-token")),
     Sent("GET", "/integrations", GO, 200, query=PAGE),
     Sent("DELETE", "/integrations/expo", GO, 204),
     Sent("GET", "/notifications/{notification_id}/deliveryplan", GO, 200, query={"user": "external_id:joe-dialects"}),

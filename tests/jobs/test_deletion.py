@@ -51,7 +51,7 @@ async def test_a_deletion_erases_all_but_the_records_that_users_were_deleted(
         await lanes.add(Lane(project_id, Route.EMAIL), new_user().id)
     before = await keys_of(client, other)
     await JobStore(client).enqueue_project_deletion(doomed)
-    deletion = ProjectDeletion(Eraser(client, UserDeletion(client)))
+    deletion = ProjectDeletion(Eraser(client, UserDeletion(client)), 0)
     async with running(queue, deletion.work, kind=JobKind.DELETE_PROJECT), asyncio.timeout(20):
         while await client.redis.zcard(keys.JOB_QUEUE):
             await asyncio.sleep(0.01)
@@ -72,7 +72,7 @@ async def test_the_record_of_the_job_is_spared_while_it_runs(
     assert claim is not None
     job = await queue.start(claim)
     assert isinstance(job, Job)
-    steps = [step async for step in ProjectDeletion(Eraser(client, UserDeletion(client))).work(job)]
+    steps = [step async for step in ProjectDeletion(Eraser(client, UserDeletion(client)), 0).work(job)]
     assert len(steps) >= 2, "the last pass finds nothing"
     assert await client.redis.exists(keys.job(doomed, DELETION_ID))
     assert await queue.start(claim) is not None

@@ -188,7 +188,7 @@ OPERATIONS = [
         f"{PATH}{{token}}",
         PUBLIC,
         _R.unsubscribe,
-        "Unsubscribe",
+        "Unsubscribe by a link",
         PAGE,
         query=UNDO,
         failures=(UNKNOWN, REQUIRED, TOO_MANY),

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from uuid import UUID, uuid5
 
 import msgspec
+from msgspec import UNSET, UnsetType
 from starlette.responses import Response
 
 from gateway.api.core.call import PROJECT, ProjectCall
@@ -67,8 +68,8 @@ class DeliveryPlanAnswer(msgspec.Struct):
     topic: str | None
     status: str
     next_step: int
-    started_at: Time | None
-    completed_at: Time | None
+    started_at: Time | UnsetType = UNSET
+    completed_at: Time | UnsetType = UNSET
 
 
 class DeliveryPlanList(msgspec.Struct):
@@ -213,8 +214,8 @@ def _shown(
         topic=item.topic,
         status=plan.status.value,
         next_step=plan.next_step,
-        started_at=rfc3339(plan.started_at) if plan.started_at is not None else None,
-        completed_at=rfc3339(plan.completed_at) if plan.completed_at is not None else None,
+        started_at=rfc3339(plan.started_at) if plan.started_at is not None else UNSET,
+        completed_at=rfc3339(plan.completed_at) if plan.completed_at is not None else UNSET,
     )
 
 
