@@ -97,7 +97,7 @@ async def test_a_notification_that_is_in_no_inbox_has_a_plan_of_its_other_channe
 ) -> None:
     sent = await desk.send(eve, {Route.EMAIL: 0}, in_inbox=False)
     found = await plan(http, eve, sent)
-    assert (found["status"], found["next_step"], found["started_at"]) == ("pending", 1, None)
+    assert (found["status"], found["next_step"], "started_at" in found) == ("pending", 1, False)
     await desk.record(eve, Route.EMAIL, failed())
     assert (await plan(http, eve, sent))["status"] == "completed"
     trace = await http.get(f"/v2/users/{eve.id}/notifications/{UUID(bytes=sent)}/trace")
