@@ -61,11 +61,6 @@ class Recipient(UserFields, frozen=True, kw_only=True, omit_defaults=True):
     matches: str | dict[str, Any] | None = None
     topic: TopicRecipients | None = None
 
-    @property
-    def is_many(self) -> bool:
-        """Return whether the recipient stands for any number of users."""
-        return bool(self.matches or self.topic)
-
 
 class ChannelOverride(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The values that a channel shows in place of a command's own fields."""
