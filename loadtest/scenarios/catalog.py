@@ -33,8 +33,10 @@ WALKED_PAGE = 100
 TOKENS_OF_A_USER = 100
 """The most live tokens of a kind that a user may have."""
 
-RELEASE_SECONDS = 0.1
-"""How long Redis gets to release what a change needed only for a while."""
+RELEASE_SECONDS = 0.3
+RELEASE_READINGS = 20
+RELEASED_BYTES = 256
+"""Redis releases what a change needed only for a while. So its data is read this often until it stays as it is."""
 
 NOBODY = "zzz"
 """A name that no user has. The search for it looks at as many users as one request may."""
@@ -57,9 +59,14 @@ class _Project:
         return json.loads(body) if status == 200 else None
 
     async def data_bytes(self) -> int:
-        """Return the bytes of the data of Redis."""
-        await asyncio.sleep(RELEASE_SECONDS)
-        return int((await self.target.redis_information())["used_memory_dataset"])
+        """Return the bytes of the data of Redis, once they no longer change."""
+        latest = -1
+        for _ in range(RELEASE_READINGS):
+            await asyncio.sleep(RELEASE_SECONDS)
+            before, latest = latest, int((await self.target.redis_information())["used_memory_dataset"])
+            if abs(latest - before) <= RELEASED_BYTES:
+                break
+        return latest
 
 
 PAGES = {

@@ -15,7 +15,7 @@ from tests.servers import Gateway, user_headers
 
 ELSEWHERE = (
     "POST /v2/integrations/slack/installations/finish",
-    "POST /v2/integrations/{integration}/test",
+    "POST /v2/delivery/tests/{integration}",
     "POST /v2/users/{user}/notifications/{id}/deliveries/{channel}/retry",
 )
 """Operations that ask a provider, which does not respond here, or need a delivery that has ended."""

@@ -45,7 +45,7 @@ pulled = get_realtime_events.sync(client=inbox, since=start.position)
 broadcast = post_v2_broadcasts.sync(client=backend, body=V2NewBroadcast(title="Typed", recipients=[recipient]))
 put_v2_channels_mobile_push_fcm_tokens.sync(client=inbox, body=NewFcmToken(device_token="a1b2" * 16))
 tokens = get_v2_channels_mobile_push_fcm_tokens.sync(client=inbox, limit=1)
-put_v2_integrations_expo.sync(client=backend, body=ExpoConfig(access_token="an access token"))
+put_v2_integrations_expo.sync(client=backend, body=ExpoConfig(access_token="an-access-token"))
 integrations = get_v2_integrations.sync(client=backend)
 events = get_v2_events.sync(client=backend, limit=1)
 found = {

@@ -38,7 +38,7 @@ const broadcast = await backend.POST("/v2/broadcasts", {
 const short: string | null | undefined = broadcast.data?.overrides?.channels?.sms?.title;
 await inbox.PUT("/v2/channels/mobile_push/fcm/tokens", { body: { device_token: "a1b2".repeat(16) } });
 const tokens = await inbox.GET("/v2/channels/mobile_push/fcm/tokens", { params: { query: { limit: 1 } } });
-await backend.PUT("/v2/integrations/expo", { body: { access_token: "an access token" } });
+await backend.PUT("/v2/integrations/expo", { body: { access_token: "an-access-token" } });
 const integrations = await backend.GET("/v2/integrations");
 const events = await backend.GET("/v2/events", { params: { query: { limit: 1 } } });
 

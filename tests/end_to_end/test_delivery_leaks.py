@@ -155,7 +155,7 @@ def test_nothing_that_was_sent_and_no_secret_is_written_where_it_does_not_belong
         leaks.provider.status = status
         for name in PROVIDERS:
             # One mail service sends at a time: the first that is configured.
-            written.append(json.dumps(leaks.call("POST", f"/v2/integrations/{name}/test", {"user": "external_id:ada"})))
+            written.append(json.dumps(leaks.call("POST", f"/v2/delivery/tests/{name}", {"user": "external_id:ada"})))
         if status in (200, 400):
             written.append(trace_of_new(leaks))
     events = f"/v2/webhooks/endpoints/{endpoint['id']}/messages"

@@ -122,12 +122,12 @@ def test_what_was_read_meanwhile_is_not_sent(calls: httpx.Client, postfix: Postf
 
 
 def test_a_test_message_arrives_and_says_what_the_server_answered(calls: httpx.Client, postfix: Postfix) -> None:
-    response = calls.post("/v2/integrations/smtp/test", json={"user": "external_id:ada"})
+    response = calls.post("/v2/delivery/tests/smtp", json={"user": "external_id:ada"})
     assert response.json()["outcome"] == "delivered", response.text
     wait_for(lambda: mail_with(postfix, "Test message"))
     wrong = {"host": "localhost", "port": postfix.port, "security": "tls", "from": {"email": "shop@example.com"}}
     calls.put("/v2/integrations/smtp", json=wrong).raise_for_status()
-    response = calls.post("/v2/integrations/smtp/test", json={"user": "external_id:ada"})
+    response = calls.post("/v2/delivery/tests/smtp", json={"user": "external_id:ada"})
     assert response.json()["outcome"] == "misconfigured", response.text
     assert "TLS" in response.text
 

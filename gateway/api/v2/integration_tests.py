@@ -266,7 +266,7 @@ def result_of(provider: Provider, outcome: Outcome) -> IntegrationTest:
 OPERATIONS: list[AnyOperation] = [
     Operation(
         "POST",
-        "/v2/integrations/{integration}/test",
+        "/v2/delivery/tests/{integration}",
         PROJECT,
         IntegrationTestsResource.send,
         "Send a test message",

@@ -55,14 +55,14 @@ def client(tmp_path_factory: pytest.TempPathFactory, sms: TwilioStub, expo: Expo
 
 def attempt(client: httpx.Client, name: str, key: str = "", **body: Any) -> dict[str, Any]:
     headers = {"Idempotency-Key": key} if key else {}
-    response = client.post(f"/v2/integrations/{name}/test", json=body, headers=headers)
+    response = client.post(f"/v2/delivery/tests/{name}", json=body, headers=headers)
     assert response.status_code == 201, response.text
     found: dict[str, Any] = response.json()
     return found
 
 
 def test_an_address_gets_one_message_whatever_number_of_repetitions(client: httpx.Client, sms: TwilioStub) -> None:
-    unsaved = client.post("/v2/integrations/twilio/test", json={"user": "x"})
+    unsaved = client.post("/v2/delivery/tests/twilio", json={"user": "x"})
     assert (unsaved.status_code, unsaved.json()["errors"][0]["message"]) == (404, "Integration not found")
     client.put("/v2/integrations/twilio", json=CONFIG).raise_for_status()
     client.post("/v2/users", json={"external_id": "ada", "phone_numbers": ["+15005550001"]}).raise_for_status()
@@ -124,7 +124,7 @@ def test_what_cannot_be_tested_is_refused(client: httpx.Client) -> None:
         ("expo", {"user": "external_id:ada", "token_id": "x"}, 404),
         ("ses", {"user": "external_id:ada"}, 404),
     ):
-        assert client.post(f"/v2/integrations/{name}/test", json=body).status_code == status, name
+        assert client.post(f"/v2/delivery/tests/{name}", json=body).status_code == status, name
     found = attempt(client, "twilio", user="external_id:nobody")
     assert found["message"] == "The user has no phone number for twilio."
 
