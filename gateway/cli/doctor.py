@@ -46,7 +46,6 @@ def doctor(strict: bool, api_key: str | None, offline: bool) -> None:
     from gateway.store.redis.diagnosis import Severity
 
     settings = read_settings()
-    log.configure("critical")  # lines about what is broken would repeat the findings
     counts = dict.fromkeys(Severity, 0)
 
     def show(finding: "Finding") -> None:
@@ -63,7 +62,8 @@ def doctor(strict: bool, api_key: str | None, offline: bool) -> None:
             show(finding)
 
     try:
-        with started_store(settings):
+        # Lines about what is broken would repeat the findings.
+        with started_store(settings), log.silenced():
             asyncio.run(examine())
     except (CommandError, ServerError) as problem:
         from gateway.store.redis.diagnosis import Finding

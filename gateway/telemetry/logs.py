@@ -14,8 +14,8 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Collection
-from contextlib import suppress
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager, suppress
 from functools import lru_cache
 from json.encoder import encode_basestring_ascii as quoted
 from types import TracebackType
@@ -54,6 +54,15 @@ class Log:
         self._pid = os.getpid()
         self.writer = LogWriter(descriptor, self._report)
         return self.writer
+
+    @contextmanager
+    def silenced(self) -> Iterator[None]:
+        """Write no lines until the block ends."""
+        least, self._least = self._least, LEVELS["critical"] + 1
+        try:
+            yield
+        finally:
+            self._least = least
 
     def debug(self, event: str, **fields: Any) -> None:
         """Log a detail that helps to find a fault."""

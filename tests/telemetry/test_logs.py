@@ -46,6 +46,14 @@ def test_a_line_is_a_json_object_with_time_level_event_and_fields(written: Writt
     }
 
 
+def test_a_silenced_log_writes_nothing_until_the_block_ends(written: Written) -> None:
+    log, lines = written
+    with log.silenced():
+        log.critical("within")
+    log.info("after")
+    assert [line["event"] for line in lines()] == ["after"]
+
+
 def test_a_traceback_is_one_field_and_a_long_one_keeps_its_end(written: Written) -> None:
     log, lines = written
     try:
