@@ -7,7 +7,7 @@ from uuid import UUID
 import msgspec
 
 from gateway.delivery.compose import read_overrides
-from gateway.domain.delivery import Lane, Route
+from gateway.domain.delivery import Lane
 from gateway.domain.notification import ItemId
 from gateway.sending.command import Overrides
 from gateway.store.overrides import OverrideStore
@@ -30,7 +30,7 @@ class OverrideCache:
         """Return the overrides of notifications by id."""
         wanted = set(ids)
         found = {each: self._cache[each][0] for each in wanted if each in self._cache}
-        if (missing := list(wanted - found.keys())) and lane.route is not Route.WEBHOOKS:
+        if missing := list(wanted - found.keys()):
             texts = [str(UUID(bytes=each)) for each in missing]
             for each, raw in zip(missing, await self._store.read_many(lane.project_id, texts), strict=True):
                 found[each] = _decoded(each, raw)

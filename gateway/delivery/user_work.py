@@ -147,7 +147,7 @@ class UserWork:
         for work in self.entries:
             for attempt in work.attempts:
                 if isinstance(attempt.outcome, Dead):
-                    if self._context.route.token_kind or self._context.route is Route.WEBHOOKS:
+                    if self._context.route.token_kind:
                         dead.append(attempt.key)
                     else:
                         suppressed[attempt.key] = attempt.outcome.reason
@@ -371,8 +371,6 @@ def _shown(entry: Entry) -> Shown | None:
     """Return the content of an entry, None if there is none that can be read."""
     if not entry.content:
         return None
-    if entry.id.route is Route.WEBHOOKS:  # the payload is what is sent, byte for byte
-        return Shown(content=entry.content.decode())
     try:
         return (
             _decode_large(entry.content) if len(entry.content) > BYTES_AT_ONCE else compose.decode_shown(entry.content)
