@@ -51,5 +51,5 @@ function replaced(html, tag, by) {
 
 await mkdir(`${root}dist`, { recursive: true });
 const NOTE = "/* The browser client of the inbox gateway: an ES module, built from gateway/web/src/client. */";
-await writeFile(`${root}dist/client.js`, await bundled("src/client/index.js", { banner: { js: NOTE } }));
+await writeFile(`${root}dist/client.js`, await bundled("src/client/index.ts", { banner: { js: NOTE } }));
 for (const name of ["demo", "docs"]) await writeFile(`${root}dist/${name}.html`, await page(name));

@@ -1,6 +1,6 @@
 /* The browser client of the inbox gateway: an ES module, built from gateway/web/src/client. */
 
-// src/client/errors.js
+// src/client/errors.ts
 var InboxError = class _InboxError extends Error {
   constructor(status, errors, retryAfterMs2) {
     super(errors.map(({ message }) => message).join("; ") || `HTTP ${status}`);
@@ -26,12 +26,12 @@ function retryAfterMs(response) {
   return ms > 0 ? ms : void 0;
 }
 
-// src/client/records.js
+// src/client/records.ts
 function withoutUnset(record) {
   return Object.fromEntries(Object.entries(record).filter(([, value]) => value !== void 0 && value !== null));
 }
 
-// src/client/api.js
+// src/client/api.ts
 var REQUEST_TIMEOUT_MS = 15e3;
 var Api = class {
   #baseUrl;
@@ -81,7 +81,7 @@ var Api = class {
   }
 };
 
-// src/client/backoff.js
+// src/client/backoff.ts
 var BACKOFF_START_MS = 1e3;
 var BACKOFF_LIMIT_MS = 3e4;
 function retryDelayMs(attempt, askedForMs = 0) {
@@ -91,7 +91,7 @@ function isPermanent(closeCode) {
   return closeCode === 1008 || closeCode === 1009 || closeCode >= 4500 && closeCode <= 4999;
 }
 
-// src/client/connection.js
+// src/client/connection.ts
 var CONNECT_TIMEOUT_MS = 1e4;
 var SILENT_HEARTBEATS = 2.5;
 var Connection = class {
@@ -152,12 +152,12 @@ var Connection = class {
   }
 };
 
-// src/client/events.js
+// src/client/events.ts
 function emit(target, type, detail) {
   target.dispatchEvent(new CustomEvent(type, { detail }));
 }
 
-// src/client/positions.js
+// src/client/positions.ts
 function stepsBetween(from, to) {
   const [before, after] = [parsePosition(from), parsePosition(to)];
   return before.epoch === after.epoch ? after.offset - before.offset : NaN;
@@ -167,7 +167,7 @@ function parsePosition(position) {
   return { epoch: position.slice(0, dot), offset: Number(position.slice(dot + 1)) };
 }
 
-// src/client/event_stream.js
+// src/client/event_stream.ts
 var EventStreamParser = class {
   /** How long to wait before reconnecting, if the server sent it. */
   retryMs;
@@ -202,7 +202,7 @@ var EventStreamParser = class {
   }
 };
 
-// src/client/transports.js
+// src/client/transports.ts
 var TRANSPORTS = { websocket: openWebSocket, sse: openEventStream };
 function openWebSocket({ url, credentials, since }, { received, message, end }) {
   const socket = new WebSocket(url("/realtime/ws").replace(/^http/, "ws"), "inbox.v1");
@@ -251,7 +251,7 @@ async function readEventStream(url, headers, signal, { received, message }) {
   }
 }
 
-// src/client/inbox_client.js
+// src/client/inbox_client.ts
 var SERVED_FROM = /^https?:[^?#]*\/client\.js([?#]|$)/.test(import.meta.url) ? new URL(".", import.meta.url).href : void 0;
 var STABLE_MS = 1e4;
 var InboxClient = class extends EventTarget {
@@ -479,7 +479,7 @@ function notificationPath(id, action = "") {
   return `/notifications/${encodeURIComponent(id)}${action}`;
 }
 
-// src/client/hmac.js
+// src/client/hmac.ts
 async function userHmac(apiSecret, userId) {
   const encoder = new TextEncoder();
   const algorithm = { name: "HMAC", hash: "SHA-256" };
@@ -488,7 +488,7 @@ async function userHmac(apiSecret, userId) {
   return btoa(String.fromCharCode(...new Uint8Array(signature)));
 }
 
-// src/client/reducer.js
+// src/client/reducer.ts
 var EMPTY_INBOX = Object.freeze({
   position: null,
   notifications: [],
@@ -557,7 +557,7 @@ function countsFrom({ unread_count, unseen_count, unarchived }) {
   };
 }
 
-// src/client/inbox.js
+// src/client/inbox.ts
 var Inbox = class extends EventTarget {
   #client;
   #perPage;

@@ -1,4 +1,4 @@
-import { stepsBetween } from "./positions.js";
+import { stepsBetween } from "./positions.ts";
 
 export const EMPTY_INBOX = Object.freeze({
   position: null,

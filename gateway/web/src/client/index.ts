@@ -25,16 +25,16 @@
  *
  * Layers, top down
  * ----------------
- * inbox.js         Inbox: the notifications and counts to show
- * reducer.js       applyEvent: the state of an inbox after an event
- * inbox_client.js  InboxClient: REST calls, and one gapless stream made of many connections
- * connection.js    Connection: one connection and its heartbeats
- * transports.js    WebSocket, and server-sent events over fetch
+ * inbox.ts         Inbox: the notifications and counts to show
+ * reducer.ts       applyEvent: the state of an inbox after an event
+ * inbox_client.ts  InboxClient: REST calls, and one gapless stream made of many connections
+ * connection.ts    Connection: one connection and its heartbeats
+ * transports.ts    WebSocket, and server-sent events over fetch
  */
 
-export { InboxClient } from "./inbox_client.js";
-export { InboxError } from "./errors.js";
-export { EventStreamParser } from "./event_stream.js";
-export { userHmac } from "./hmac.js";
-export { Inbox } from "./inbox.js";
-export { applyEvent } from "./reducer.js";
+export { InboxClient } from "./inbox_client.ts";
+export { InboxError } from "./errors.ts";
+export { EventStreamParser } from "./event_stream.ts";
+export { userHmac } from "./hmac.ts";
+export { Inbox } from "./inbox.ts";
+export { applyEvent } from "./reducer.ts";

@@ -1,10 +1,10 @@
-import { Api } from "./api.js";
-import { isPermanent, retryDelayMs } from "./backoff.js";
-import { Connection } from "./connection.js";
-import { emit } from "./events.js";
-import { stepsBetween } from "./positions.js";
-import { withoutUnset } from "./records.js";
-import { TRANSPORTS } from "./transports.js";
+import { Api } from "./api.ts";
+import { isPermanent, retryDelayMs } from "./backoff.ts";
+import { Connection } from "./connection.ts";
+import { emit } from "./events.ts";
+import { stepsBetween } from "./positions.ts";
+import { withoutUnset } from "./records.ts";
+import { TRANSPORTS } from "./transports.ts";
 
 /** The address of the gateway that served this module, with the path that a proxy adds; undefined in a bundle. */
 const SERVED_FROM = /^https?:[^?#]*\/client\.js([?#]|$)/.test(import.meta.url) ? new URL(".", import.meta.url).href : undefined;

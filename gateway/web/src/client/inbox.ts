@@ -1,6 +1,6 @@
-import { retryDelayMs } from "./backoff.js";
-import { emit } from "./events.js";
-import { applyEvent, countsFrom, EMPTY_INBOX } from "./reducer.js";
+import { retryDelayMs } from "./backoff.ts";
+import { emit } from "./events.ts";
+import { applyEvent, countsFrom, EMPTY_INBOX } from "./reducer.ts";
 
 /**
  * A user's inbox that keeps itself up to date: the response of the REST API, plus every event since.

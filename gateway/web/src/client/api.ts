@@ -1,5 +1,5 @@
-import { InboxError } from "./errors.js";
-import { withoutUnset } from "./records.js";
+import { InboxError } from "./errors.ts";
+import { withoutUnset } from "./records.ts";
 
 const REQUEST_TIMEOUT_MS = 15_000;
 

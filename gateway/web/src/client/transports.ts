@@ -1,6 +1,6 @@
-import { InboxError } from "./errors.js";
-import { EventStreamParser } from "./event_stream.js";
-import { withoutUnset } from "./records.js";
+import { InboxError } from "./errors.ts";
+import { EventStreamParser } from "./event_stream.ts";
+import { withoutUnset } from "./records.ts";
 
 /**
  * Functions that open a connection and return `{send, close}`.
