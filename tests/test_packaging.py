@@ -90,7 +90,7 @@ def test_the_package_contains_the_built_pages_and_the_lua_functions_and_no_web_s
     subprocess.run([sys.executable, "-c", build], cwd=tmp_path, capture_output=True, timeout=110, check=True)
     (wheel,) = (tmp_path / "wheels").iterdir()
     names = zipfile.ZipFile(wheel).namelist()
-    built = {path.name for path in (ROOT / "gateway" / "web" / "dist").iterdir()}
-    assert {name for name in names if name.startswith("gateway/web/")} == {f"gateway/web/dist/{name}" for name in built}
+    built = {str(path.relative_to(ROOT)) for path in (ROOT / "gateway/web/dist").rglob("*") if path.is_file()}
+    assert {name for name in names if name.startswith("gateway/web/")} == built
     functions = {path.name for path in (ROOT / "gateway" / "store" / "functions").glob("*.lua")}
     assert functions == {Path(name).name for name in names if name.endswith(".lua")}

@@ -1,5 +1,6 @@
-"""The built files of gateway/web/dist, which browsers load, match their sources."""
+"""The built files of gateway/web/dist, which browsers load, match their sources, and are small."""
 
+import gzip
 import json
 import re
 import shutil
@@ -9,7 +10,9 @@ from pathlib import Path
 import pytest
 
 WEB = Path(__file__).parent.parent.parent / "gateway" / "web"
-BUILT = ("client.js", "demo.html", "docs.html")
+
+BUDGETS = {"client.js": 6 * 1024, "inbox-bell.js": 16 * 1024}
+"""Bytes that a browser loads, compressed. The bell contains the client."""
 
 
 @pytest.fixture(scope="module")
@@ -17,7 +20,10 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a directory that `npm run build` has written, from a copy of the sources."""
     if shutil.which("node") is None or shutil.which("npm") is None:
         pytest.skip("node and npm are not installed: `apt-get install nodejs npm`")
-    copy = tmp_path_factory.mktemp("web")
+    gateway = tmp_path_factory.mktemp("gateway")
+    shutil.copy(WEB.parent / "__init__.py", gateway)  # has the version
+    copy = gateway / "web"
+    copy.mkdir()
     for name in ("package.json", "package-lock.json", ".npmrc", "build.mjs"):
         shutil.copy(WEB / name, copy)
     shutil.copytree(WEB / "src", copy / "src")
@@ -27,12 +33,31 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return copy / "dist"
 
 
+def files_in(directory: Path) -> set[str]:
+    """Return the paths of the files in a directory, relative to it."""
+    return {str(path.relative_to(directory)) for path in directory.rglob("*") if path.is_file()}
+
+
 def test_the_committed_files_equal_those_of_a_build(built: Path) -> None:
-    assert sorted(path.name for path in built.iterdir()) == sorted(path.name for path in (WEB / "dist").iterdir())
-    for name in BUILT:
-        assert (built / name).read_bytes() == (WEB / "dist" / name).read_bytes(), (
-            f"dist/{name} is out of date: run `npm ci && npm run build` in gateway/web"
-        )
+    committed = WEB / "dist"
+    assert files_in(built) == files_in(committed)
+    differing = [name for name in files_in(built) if (built / name).read_bytes() != (committed / name).read_bytes()]
+    assert differing == [], "run `npm ci && npm run build` in gateway/web"
+
+
+@pytest.mark.parametrize("name", sorted(BUDGETS.keys() & files_in(WEB / "dist")))
+def test_a_module_is_within_its_budget(name: str) -> None:
+    size = len(gzip.compress((WEB / "dist" / name).read_bytes(), 9))
+    assert size <= BUDGETS[name], f"{name} has {size} bytes compressed"
+
+
+@pytest.mark.parametrize("name", sorted(name for name in files_in(WEB / "dist") if name.endswith(".js")))
+def test_a_module_has_its_source_map_beside_it(name: str) -> None:
+    path = WEB / "dist" / name
+    assert path.read_text().rstrip().endswith(f"//# sourceMappingURL={path.name}.map")
+    source_map = json.loads(path.with_name(f"{path.name}.map").read_text())
+    assert len(source_map["sources"]) == len(source_map["sourcesContent"]) > 0
+    assert all(not source.startswith("/") for source in source_map["sources"])
 
 
 def test_the_lock_file_has_an_exact_version_and_a_hash_of_every_package_and_no_host() -> None:
