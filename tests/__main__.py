@@ -83,6 +83,9 @@ MEASURED = {
 UNMEASURED = ("tests/clients", "tests/conformance", "tests/loadtest", "tests/loadtest_check")
 """Tests of other code than the gateway, or that measure its cost."""
 
+BROWSER = ("tests/browser",)
+"""Tests of the client and of the bell in Chromium, which measure what the browser does."""
+
 REAL_PROVIDERS = "tests/providers"
 """What `make channels` runs, because it installs other programs."""
 
@@ -91,6 +94,7 @@ OWN_RUNS = (
     REAL_PROVIDERS,
     "tests/test_words.py",
     *UNMEASURED,
+    *BROWSER,
     *(path for paths in MEASURED.values() for path in paths if not path.startswith("--")),
 )
 
@@ -100,6 +104,7 @@ def pytest_runs(arguments: list[str]) -> list[Check]:
     return [
         *(pytest_run(name, *paths, *arguments) for name, paths in MEASURED.items()),
         pytest_run("rest", *(f"--ignore={path}" for path in OWN_RUNS), *arguments),
+        pytest_run("browser", *BROWSER, *arguments, measured=False),
         pytest_run("unmeasured", *UNMEASURED, *arguments, measured=False),
     ]
 

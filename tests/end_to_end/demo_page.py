@@ -1,4 +1,4 @@
-"""The demo page as a person uses it: a gateway without any settings, the system's Chromium, and the page."""
+"""The demo page as a person uses it: a gateway without any settings, and the page."""
 
 import contextlib
 import re
@@ -8,41 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
+from playwright.sync_api import Locator, Page, expect
 
+from tests.browser.chromium import PATIENCE_MS
 from tests.servers import Gateway, running_gateway, user_hmac, wait_for
 
-CHROMIUM = Path("/usr/bin/chromium")
-
-_ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--no-first-run",
-]
-
 TRANSPORTS = ("websocket", "sse")
-
-PATIENCE_MS = 20_000
-"""The time limit of an expectation.
-
-Clients wait for some seconds before they reconnect, and shared machines are slow.
-"""
-
-expect.set_options(timeout=PATIENCE_MS)
-
-
-@contextlib.contextmanager
-def running_chromium() -> Iterator[Browser]:
-    """Run a browser for a block."""
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=_ARGUMENTS)
-        try:
-            yield browser
-        finally:
-            browser.close()
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from playwright.sync_api import expect
 
-from tests.end_to_end.demo_page import DemoPage, running_chromium, running_demo
+from tests.browser.chromium import running_chromium
+from tests.end_to_end.demo_page import DemoPage, running_demo
 
 PICTURE = Path(__file__).parents[2] / "docs" / "demo.png"
 

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.end_to_end.demo_page import CHROMIUM, Demo, DemoPage, running_chromium, running_demo
+from tests.browser.chromium import CHROMIUM, running_chromium
+from tests.end_to_end.demo_page import Demo, DemoPage, running_demo
 from tests.servers import Gateway, wait_for
 
 pytestmark = pytest.mark.skipif(not CHROMIUM.exists(), reason=f"{CHROMIUM} is missing: `apt-get install chromium`")

@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from gateway.api.operations import OPERATIONS
-from tests.end_to_end.demo_page import CHROMIUM, running_chromium
+from tests.browser.chromium import CHROMIUM, running_chromium
 from tests.servers import Gateway
 
 

@@ -21,7 +21,7 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, Page
 
-from tests.end_to_end.demo_page import CHROMIUM, running_chromium
+from tests.browser.chromium import CHROMIUM, running_chromium
 from tests.live.clients import user_query
 from tests.servers import ADMIN, Gateway, running_gateway, user_headers, wait_for
 

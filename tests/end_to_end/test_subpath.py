@@ -10,7 +10,8 @@ import pytest
 from playwright.sync_api import Browser, expect
 from websockets.sync.client import connect
 
-from tests.end_to_end.demo_page import CHROMIUM, Demo, running_chromium, running_demo
+from tests.browser.chromium import CHROMIUM, running_chromium
+from tests.end_to_end.demo_page import Demo, running_demo
 from tests.servers import ADMIN, Gateway, running_gateway, user_headers
 from tests.subpath import PREFIX, running_subpath_proxy
 

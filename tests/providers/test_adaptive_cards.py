@@ -6,7 +6,7 @@ import msgspec
 
 from gateway.channels.teams import PROVIDER, card_message
 from tests.channels.messages import message_to
-from tests.providers.npm import installed, run_script
+from tests.npm import installed, run_script
 
 # The library is built for browsers: as a file of CommonJS it loads in Node too.
 SCRIPT = """

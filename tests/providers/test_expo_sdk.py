@@ -6,7 +6,7 @@ from typing import Any
 from gateway.channels.expo_push import PROVIDER, deliver, receipt
 from gateway.channels.outcome import Dead, Handed
 from tests.channels.push_links import PushLinks, push_to
-from tests.providers.npm import installed, run_script
+from tests.npm import installed, run_script
 from tests.stubs.expo import ExpoStub, failure
 
 SCRIPT = """

@@ -7,7 +7,7 @@ from typing import Any
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from gateway.channels.apns import INTEGRATION
-from tests.providers.npm import installed, run_script
+from tests.npm import installed, run_script
 from tests.stubs.apns import Answer, ApnsStub, device_token
 
 CONFIG: dict[str, Any] = {**INTEGRATION.example}

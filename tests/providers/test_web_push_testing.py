@@ -12,7 +12,7 @@ import pytest
 from gateway.channels.outcome import Dead, Delivered
 from gateway.channels.web_push import PROVIDER, deliver, new_key_pair
 from tests.channels.messages import StubLinks, message_to
-from tests.providers.npm import installed
+from tests.npm import installed
 from tests.servers import free_port, wait_for
 
 SCRIPT = """

@@ -1,5 +1,7 @@
 """Packages of npm for tests: each is installed once, into a folder of its own below build/."""
 
+import fcntl
+import hashlib
 import json
 import shutil
 import subprocess
@@ -8,8 +10,29 @@ from typing import Any
 
 import pytest
 
-ROOT = Path(__file__).parents[2] / "build" / "npm"
+ROOT = Path(__file__).parents[1] / "build" / "npm"
+WEB = Path(__file__).parents[1] / "gateway" / "web"
+LOCKED = ("package.json", "package-lock.json", ".npmrc")
 SECONDS = 120
+
+
+def web_modules() -> Path:
+    """Return the folder `node_modules` with the packages that gateway/web locks. Skips the test if there is no Node."""
+    lock = hashlib.sha256(b"".join((WEB / name).read_bytes() for name in LOCKED)).hexdigest()
+    folder = ROOT / f"web@{lock[:12]}" / "gateway" / "web"
+    if shutil.which("node") is None or shutil.which("npm") is None:
+        pytest.skip("node and npm are not installed: `apt-get install nodejs npm`")
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "installing").open("w") as installing:
+        fcntl.flock(installing, fcntl.LOCK_EX)  # another run of tests may install them at this moment
+        if not (folder / "installed").exists():
+            for name in LOCKED:
+                shutil.copy(WEB / name, folder)
+            command = ("npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund")
+            done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=SECONDS, check=False)
+            assert done.returncode == 0, done.stdout + done.stderr
+            (folder / "installed").touch()
+    return folder / "node_modules"
 
 
 def installed(name: str, version: str) -> Path:

@@ -1,0 +1,71 @@
+"""Fixtures of the tests in a browser: one gateway, one site and one Chromium for all of them."""
+
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page
+
+from tests.browser.chromium import CHROMIUM, running_chromium
+from tests.browser.site import Site, running_site
+from tests.servers import Gateway
+
+RECORD_VIOLATIONS = """
+window.violations = [];
+document.addEventListener("securitypolicyviolation", ({ violatedDirective, blockedURI, sourceFile, sample }) => {
+  window.violations.push({ violatedDirective, blockedURI, sourceFile, sample });
+});
+"""
+
+
+# Of the package and not of the session: while Playwright runs, asynchronous tests cannot.
+@pytest.fixture(scope="package")
+def browser() -> Iterator[Browser]:
+    """Yield a browser that all tests of this package share."""
+    if not CHROMIUM.exists():
+        pytest.skip(f"{CHROMIUM} is missing: `apt-get install chromium`")
+    with running_chromium() as started:
+        yield started
+
+
+@pytest.fixture(scope="package")
+def site(gateway: Gateway) -> Iterator[Site]:
+    """Yield a site of another origin than its gateway's."""
+    with running_site(gateway) as started:
+        yield started
+
+
+@pytest.fixture
+def errors() -> list[str]:
+    """Return the list of errors, warnings and uncaught exceptions of pages, which is empty at first."""
+    return []
+
+
+@pytest.fixture
+def context(browser: Browser, site: Site, errors: list[str]) -> Iterator[BrowserContext]:
+    """Yield a device: a context whose pages share storage and connections.
+
+    A test fails if a page logged errors that the test does not remove, or if a policy was violated.
+    """
+    site.pages.reports.clear()
+    with browser.new_context(viewport={"width": 800, "height": 700}) as device:
+        watch(device, errors)
+        yield device
+        site.network.restore()
+        assert [page.evaluate("violations") for page in device.pages if page.url.startswith("http")] == [
+            [] for page in device.pages if page.url.startswith("http")
+        ]
+    assert errors == []
+    assert site.pages.reports == []
+
+
+def watch(context: BrowserContext, errors: list[str]) -> None:
+    """Record errors of all pages of a context, and what violates their policies."""
+    context.add_init_script(RECORD_VIOLATIONS)
+    context.on("console", lambda message: errors.append(message.text) if message.type in ("error", "warning") else None)
+    context.on("weberror", lambda error: errors.append(str(error.error)))
+
+
+@pytest.fixture
+def page(context: BrowserContext) -> Page:
+    """Return an empty page of the device."""
+    return context.new_page()
