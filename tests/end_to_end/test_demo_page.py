@@ -193,7 +193,7 @@ def test_a_connection_that_was_cut_resumes_with_the_missed_events(inboxes: DemoP
         panel.do("read", "Before")
         panel.expect_badges(unread=1, unseen=1)
     for panel in cut:
-        panel.expect_state("waiting")
+        panel.expect_state("reconnecting")
         panel.expect_titles("Before")
 
     for panel, position in zip(cut, positions, strict=True):

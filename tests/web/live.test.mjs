@@ -7,11 +7,11 @@ import test from "node:test";
 
 import { Inbox, InboxClient, userHmac } from "../../gateway/web/dist/client.js";
 
-const { GATEWAY_URL: baseUrl, API_KEY: apiKey, API_SECRET: apiSecret } = process.env;
+const { GATEWAY_URL: url, API_KEY: apiKey, API_SECRET: apiSecret } = process.env;
 const userExternalId = "a user of node";
 
 async function send(title) {
-  const response = await fetch(`${baseUrl}/notifications`, {
+  const response = await fetch(`${url}/notifications`, {
     method: "POST",
     headers: { "X-MAGICBELL-API-KEY": apiKey, "X-MAGICBELL-API-SECRET": apiSecret },
     body: JSON.stringify({ notification: { title, recipients: [{ external_id: userExternalId }] } }),
@@ -27,9 +27,9 @@ test("the HMAC is the one that MagicBell documents", async () => {
   assert.equal(await userHmac("SECRET", "joe@example.com"), "PbCcNyzZcGakM8Jjp+4YLhEkI5Q6sVNXEd3ZekeAb3o=");
 });
 
-test("an inbox over SSE follows, resumes after a loss, and lets the process end", { skip: !baseUrl }, async () => {
+test("an inbox over SSE follows, resumes after a loss, and lets the process end", { skip: !url }, async () => {
   const hmac = await userHmac(apiSecret, userExternalId);
-  const client = new InboxClient({ baseUrl, apiKey, userExternalId, userHmac: hmac, transport: "sse" });
+  const client = new InboxClient({ url, apiKey, userExternalId, userHmac: hmac, transports: ["sse"] });
   const inbox = new Inbox(client);
   const titles = () => inbox.state.notifications.map(({ title }) => title);
   const states = [];
@@ -46,7 +46,7 @@ test("an inbox over SSE follows, resumes after a loss, and lets the process end"
   await send("meanwhile");
   await until(inbox, () => inbox.state.total === 3);
   assert.deepEqual(titles(), ["meanwhile", "live", "before"]);
-  assert.deepEqual(states.map(({ state }) => state), ["connecting", "live", "waiting", "connecting", "live"]);
+  assert.deepEqual(states.map(({ status }) => status), ["connecting", "live", "reconnecting", "live"]);
   assert.equal(states.at(-1).resumed, true);
 
   const { position } = await client.list();
@@ -55,10 +55,11 @@ test("an inbox over SSE follows, resumes after a loss, and lets the process end"
   await until(inbox, () => inbox.state.unreadCount === 0);
   await assert.rejects(client.get("nothing"), { name: "InboxError", status: 404 });
   inbox.stop();
-  assert.equal(client.state, "closed");
+  assert.equal(client.state.status, "ended");
 });
 
-const READY = { type: "ready", position: "e.1", unread_count: 0, unseen_count: 0, heartbeat_seconds: 0.1 };
+const COUNTS = { unread_count: 0, unseen_count: 0, unarchived: { unread_count: 0, unseen_count: 0 } };
+const READY = { type: "ready", position: "e.1", heartbeat_seconds: 0.1, ...COUNTS };
 
 /** Sends `ready` and nothing more, as a WebSocket does while a large event arrives on a slow network. */
 class SilentWebSocket {
@@ -79,7 +80,7 @@ test("after a silent WebSocket, the client opens one event stream, where each pi
   const before = globalThis.WebSocket;
   globalThis.WebSocket = SilentWebSocket;
   t.after(() => (globalThis.WebSocket = before));
-  const event = `data: ${JSON.stringify({ type: "event", position: "e.2", name: "large", data: "x".repeat(1000) })}\n\n`;
+  const event = `data: ${JSON.stringify({ type: "event", position: "e.2", name: "large", data: "x".repeat(1000), ...COUNTS })}\n\n`;
   const requested = [];
   const server = createServer(async (request, response) => {
     requested.push(request.url);
@@ -94,7 +95,7 @@ test("after a silent WebSocket, the client opens one event stream, where each pi
   t.after(() => server.closeAllConnections());
   t.after(() => server.close());
 
-  const client = new InboxClient({ baseUrl: `http://127.0.0.1:${server.address().port}`, apiKey: "k", userExternalId: "u" });
+  const client = new InboxClient({ url: `http://127.0.0.1:${server.address().port}`, apiKey: "k", userExternalId: "u" });
   client.connect();
   await once(client, "event");
   assert.equal(client.position, "e.2");

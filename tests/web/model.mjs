@@ -152,7 +152,7 @@ function matches(item, { read, seen, archived, categories, topics }) {
 
 /** The part of InboxClient that Inbox uses. It does nothing until the test calls it. */
 export class Client extends EventTarget {
-  state = "closed";
+  state = { status: "ended" };
   requests = []; // sent, not yet received by the server
   responses = []; // sent, not yet received by the client
 
@@ -163,11 +163,11 @@ export class Client extends EventTarget {
   }
 
   connect() {
-    this.state = "connecting";
+    this.state = { status: "connecting" };
   }
 
   close() {
-    this.state = "closed";
+    this.state = { status: "ended" };
   }
 
   list(query) {
@@ -189,7 +189,7 @@ export class Client extends EventTarget {
   }
 
   ready() {
-    this.state = "live";
+    this.state = { status: "live" };
     this.#emit("ready", { type: "ready", position: this.position, ...this.server.counts() });
   }
 

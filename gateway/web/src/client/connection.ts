@@ -1,38 +1,43 @@
+import type { ServerMessage } from "./messages.ts";
+import type { End, OpenTransport, Receiver } from "./transports.ts";
+
 const CONNECT_TIMEOUT_MS = 10_000; // the server allows the same time for authentication
 const SILENT_HEARTBEATS = 2.5; // defined by the protocol: after so many heartbeats of silence the peer is dead
 
 /**
  * A connection from its opening to its end, with all of its timers.
  *
- * `onEnd` is called once, with `{reason, code?, status?, retryAfterMs?, permanent?}`. No callback is called
- * after it, and none at all after `abandon`.
+ * `onEnd` is called once. No callback is called after it, and none at all after `abandon`.
  */
 export class Connection {
-  #transport;
-  #onEnd;
+  #transport: OpenTransport;
+  #onEnd: (why: End) => void;
   #over = false;
   #receivedAt = Date.now(); // wall clock, since others stop while a laptop sleeps; a jump costs one needless resume
   #heartbeatMs = Infinity;
-  #deadline;
-  #pingTimer;
+  #deadline: ReturnType<typeof setTimeout> | undefined;
+  #pingTimer: ReturnType<typeof setTimeout> | undefined;
 
-  constructor(openTransport, target, { onMessage, onEnd }) {
+  constructor(
+    open: (receiver: Receiver) => OpenTransport,
+    { onMessage, onEnd }: { onMessage(message: ServerMessage): void; onEnd(why: End): void },
+  ) {
     this.#onEnd = onEnd;
     this.#deadline = setTimeout(() => this.end({ reason: "no response in time" }), CONNECT_TIMEOUT_MS);
-    this.#transport = openTransport(target, {
+    this.#transport = open({
       received: () => (this.#receivedAt = Date.now()),
-      message: (json) => this.#over || onMessage(JSON.parse(json)),
+      message: (json) => this.#over || onMessage(JSON.parse(json) as ServerMessage),
       end: (why) => this.end(why),
     });
   }
 
   /** Whether nothing was received for longer than a heartbeat, with a tolerance for late ones. */
-  get silent() {
+  get silent(): boolean {
     return Date.now() - this.#receivedAt > 1.2 * this.#heartbeatMs;
   }
 
   /** Send heartbeats, and end the connection when the server's stop. Call this after `ready`. */
-  keepAlive(heartbeatSeconds) {
+  keepAlive(heartbeatSeconds: number): void {
     this.#clearTimers();
     this.#heartbeatMs = heartbeatSeconds * 1000;
     const watch = () => {
@@ -50,23 +55,23 @@ export class Connection {
   }
 
   /** Send a message, and return whether this transport can send messages. */
-  send(message) {
+  send(message: object): boolean {
     return this.#transport.send(message);
   }
 
-  end(why) {
+  end(why: End): void {
     if (this.#over) return;
     this.abandon();
     this.#onEnd(why);
   }
 
-  abandon() {
+  abandon(): void {
     this.#over = true;
     this.#clearTimers();
     this.#transport.close();
   }
 
-  #clearTimers() {
+  #clearTimers(): void {
     clearTimeout(this.#deadline);
     clearTimeout(this.#pingTimer);
   }

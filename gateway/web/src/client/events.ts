@@ -1,4 +1,4 @@
 /** Dispatch a CustomEvent. */
-export function emit(target, type, detail) {
+export function emit(target: EventTarget, type: string, detail?: unknown): void {
   target.dispatchEvent(new CustomEvent(type, { detail }));
 }

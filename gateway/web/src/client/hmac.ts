@@ -4,7 +4,7 @@
  * `userId` is the external id, or else the email in lower case. Compute it in your backend, where the API
  * secret is; this function is for demos and tests. It needs a secure origin (https or localhost).
  */
-export async function userHmac(apiSecret, userId) {
+export async function userHmac(apiSecret: string, userId: string): Promise<string> {
   const encoder = new TextEncoder();
   const algorithm = { name: "HMAC", hash: "SHA-256" };
   const key = await crypto.subtle.importKey("raw", encoder.encode(apiSecret), algorithm, false, ["sign"]);

@@ -49,7 +49,7 @@ export class Inbox extends EventTarget {
     this.#client.addEventListener("event", ({ detail }) => this.#onEvent(detail), { signal });
     this.#client.addEventListener("reset", () => this.#onReset(), { signal });
     this.#client.connect();
-    if (this.#client.state === "live") this.#onReset(); // it was connected before, so there will be no `ready`
+    if (this.#client.state.status === "live") this.#onReset(); // it was connected before, so there will be no `ready`
   }
 
   /** Stop following the stream, and close the client. */

@@ -27,7 +27,8 @@
  * ----------------
  * inbox.ts         Inbox: the notifications and counts to show
  * reducer.ts       applyEvent: the state of an inbox after an event
- * inbox_client.ts  InboxClient: REST calls, and one gapless stream made of many connections
+ * inbox_client.ts  InboxClient: requests to the REST API
+ * live_client.ts   LiveClient: one gapless stream made of many connections
  * connection.ts    Connection: one connection and its heartbeats
  * transports.ts    WebSocket, and server-sent events over fetch
  */

@@ -62,6 +62,8 @@ export interface ConnectionState {
   /** The HTTP status of a refused stream or request. */
   readonly httpStatus?: number;
   readonly retryInMs?: number;
+  /** Whether a live connection continued directly after the last event, so that nothing had to be fetched again. */
+  readonly resumed?: boolean;
   /** Whether the user was signed out on purpose by this page, rather than refused. */
   readonly closedByPage?: boolean;
 }

@@ -32,7 +32,7 @@ export const log = {
   add({ userId, transport }, type, detail) {
     const entry = fromTemplate("entry-template");
     const find = (selector) => entry.querySelector(selector);
-    const name = type === "state" ? `is ${detail.state}` : (detail.name ?? type);
+    const name = type === "state" ? `is ${detail.status}` : (detail.name ?? type);
     const source = `${userId} ${transport}`;
     Object.assign(entry.dataset, { source, transport, text: `${source} ${name} ${JSON.stringify(detail)}`.toLowerCase() });
     find("time").textContent = CLOCK.format();

@@ -19,7 +19,7 @@ export class Panel {
     this.list = this.find("ul");
     this.showArchived = this.find('[data-testid="show-archived"]');
 
-    Object.assign(this.element.dataset, { user: userId, transport, state: "closed" });
+    Object.assign(this.element.dataset, { user: userId, transport, state: "ended" });
     this.element.setAttribute("aria-label", `Inbox of ${userId} over ${TRANSPORTS[transport]}`);
     this.find(".items").setAttribute("aria-label", `Notifications of ${userId} over ${TRANSPORTS[transport]}`);
     this.find("h3").textContent = TRANSPORTS[transport];
@@ -69,19 +69,19 @@ export class Panel {
     problem.textContent = error?.message ?? "";
   }
 
-  renderState({ state, reason, retryInMs, resumed }) {
+  renderState({ status, reason, retryInMs, resumed }) {
     const details = {
       live: resumed ? `resumed after ${this.client.position}` : "",
-      waiting: `${reason}, reconnects in ${Math.ceil(retryInMs / 1000)} s`,
-      closed: reason,
+      reconnecting: `${reason}, reconnects in ${Math.ceil(retryInMs / 1000)} s`,
+      ended: reason,
     };
-    this.element.dataset.state = state;
-    this.find('[data-testid="connection-state"]').textContent = state;
-    this.find('[data-testid="connection-detail"]').textContent = details[state] ?? "";
+    this.element.dataset.state = status;
+    this.find('[data-testid="connection-state"]').textContent = status;
+    this.find('[data-testid="connection-detail"]').textContent = details[status] ?? "";
     const button = this.find('[data-action="cut"], [data-action="connect"]');
-    button.dataset.action = state === "closed" ? "connect" : "cut";
-    button.textContent = state === "closed" ? "Connect" : "Cut";
-    button.disabled = state === "connecting" || state === "waiting";
+    button.dataset.action = status === "ended" ? "connect" : "cut";
+    button.textContent = status === "ended" ? "Connect" : "Cut";
+    button.disabled = status === "connecting" || status === "reconnecting";
     this.renderPosition();
   }
 

@@ -37,7 +37,7 @@ export class Person {
     const hmac = await userHmac(apiSecret, userId);
     if (this.userId !== userId) return; // renamed or left meanwhile
     this.panels = Object.keys(TRANSPORTS).map((transport) => {
-      const client = new InboxClient({ apiKey, userExternalId: userId, userHmac: hmac, transport });
+      const client = new InboxClient({ apiKey, userExternalId: userId, userHmac: hmac, transports: [transport] });
       return new Panel(userId, transport, client, { log: this.log, onEvent: this.onEvent });
     });
     this.element.querySelector(".panels").replaceChildren(...this.panels.map((panel) => panel.element));
