@@ -20,8 +20,9 @@ from gateway.api.core.operation import BoundOperation, bind
 from gateway.api.core.routing import application
 from gateway.api.core.unknown import UnknownNameLog
 from gateway.api.operations import document
+from gateway.api.system import browser_files, events, health, pages, unsubscribe
 from gateway.api.system import document as openapi_document
-from gateway.api.system import events, health, pages, unsubscribe
+from gateway.api.system.static_files import StaticFiles
 from gateway.api.v1 import (
     active_users,
     broadcasts,
@@ -209,6 +210,7 @@ class ApiBuilder:
         once, now, keep = Idempotency(self.idempotency), self._now, self.settings.item_retention
         tokens_resource = v2_tokens.ChannelTokensResource(channel_tokens, directory, self.events, once, now)
         webhooks = WebhookMessageStore(client)
+        files = StaticFiles()
         own_host = f"{self.settings.host}:{self.settings.port}"
         return [
             *bind(notifications.NotificationsResource(inboxes, sender, once, keep, now), notifications.OPERATIONS),
@@ -356,7 +358,8 @@ class ApiBuilder:
                 ),
                 unsubscribe.OPERATIONS,
             ),
-            *bind(pages.PagesResource(), pages.OPERATIONS),
+            *bind(pages.PagesResource(files), pages.OPERATIONS),
+            *bind(browser_files.BrowserFilesResource(files), browser_files.OPERATIONS),
             *bind(openapi_document.DocumentResource(document), openapi_document.OPERATIONS),
         ]
 

@@ -7,8 +7,8 @@ from typing import Any
 
 from gateway.api.core import openapi
 from gateway.api.core.operation import AnyOperation
+from gateway.api.system import browser_files, events, health, pages, transports, unsubscribe
 from gateway.api.system import document as openapi_document
-from gateway.api.system import events, health, pages, transports, unsubscribe
 from gateway.api.v1 import (
     active_users,
     broadcasts,
@@ -95,6 +95,7 @@ OPERATIONS: list[AnyOperation] = [
     *health.OPERATIONS,
     *unsubscribe.OPERATIONS,
     *pages.OPERATIONS,
+    *browser_files.OPERATIONS,
     *openapi_document.OPERATIONS,
 ]
 

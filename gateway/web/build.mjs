@@ -4,7 +4,8 @@
  * dist/client.js        src/client/, one ES module
  * dist/inbox-bell.js    src/bell/ with the client, one ES module
  * dist/assets/          what the bell loads when it needs it: one file of src/bell/locales/, or of ASSETS
- * dist/demo.html        src/demo/index.html with its style sheet and its scripts inline; the same for docs
+ * dist/PAGE/            a page of the gateway: index.html and images of src/PAGE/, and main.js and style.css with what
+ *                       they import. The gateway serves these files at /web/PAGE/, and index.html at an address of its own.
  *
  * Modules are minified and have a source map beside them. The result is committed, so that running the gateway needs
  * no Node, and is the same on every machine. File names have no hashes: the gateway serves files under its version.
@@ -42,6 +43,9 @@ const ASSETS = {
   "push-worker": { entry: "src/bell/push_worker.ts", format: "iife" },
 };
 
+const PAGES = ["demo", "docs"];
+const COPIED = /\.(html|svg|png|webp|woff2)$/;
+
 const styles = {
   name: "styles",
   setup({ onLoad }) {
@@ -68,28 +72,14 @@ async function minified(entry, out, options = {}) {
   for (const { path, contents } of outputFiles) files.set(relative(dist, path), contents);
 }
 
-async function bundled(entry, options = {}) {
-  const { outputFiles } = await build({ ...SETTINGS, entryPoints: [entry], ...options });
-  return outputFiles[0].text;
-}
-
-/** Return a page with its style sheet and module inline: one request loads it, and its policy allows only these. */
+/** Build a page: dist/NAME/ from src/NAME/, whose modules may import the client and the bell from the gateway. */
 async function page(name) {
-  const html = await readFile(`${root}src/${name}/index.html`, "utf8");
-  const styles = await bundled(`src/${name}/style.css`);
-  const script = await bundled(`src/${name}/main.js`, { external: ["./client.js"] }); // loaded from the gateway
-  if (/<\/(style|script)/i.test(styles + script)) throw new Error(`src/${name} contains the end of a style or script`);
-  return replaced(
-    replaced(html, '<link rel="stylesheet" href="style.css">', `<style>\n${styles}</style>`),
-    '<script type="module" src="main.js"></script>',
-    `<script type="module">\n${script}</script>`,
-  );
-}
-
-function replaced(html, tag, by) {
-  const parts = html.split(tag);
-  if (parts.length !== 2) throw new Error(`a page needs ${tag} once`);
-  return parts.join(by);
+  const source = `src/${name}`;
+  for (const file of await readdir(`${root}${source}`))
+    if (COPIED.test(file)) files.set(`${name}/${file}`, await readFile(`${root}${source}/${file}`));
+  const script = existsSync(`${root}${source}/main.ts`) ? "main.ts" : "main.js";
+  await minified(`${source}/${script}`, `${name}/main`, { external: ["../../client.js", "../../inbox-bell.js"] });
+  await minified(`${source}/style.css`, `${name}/style`, { plugins: [] });
 }
 
 function printSizes() {
@@ -108,7 +98,7 @@ for (const [name, { entry, format }] of Object.entries(ASSETS))
   if (existsSync(`${root}${entry}`)) await minified(entry, `assets/${name}`, { format });
 const locales = existsSync(`${root}src/bell/locales`) ? (await readdir(`${root}src/bell/locales`)).sort() : [];
 for (const file of locales) await minified(`src/bell/locales/${file}`, `assets/locale-${basename(file, ".ts")}`);
-for (const name of ["demo", "docs"]) files.set(`${name}.html`, Buffer.from(await page(name)));
+for (const name of PAGES) await page(name);
 
 await rm(dist, { recursive: true, force: true }); // files that are built no more
 for (const [name, content] of files) {

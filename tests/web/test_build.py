@@ -64,8 +64,15 @@ def test_the_lock_file_has_an_exact_version_and_a_hash_of_every_package_and_no_h
     assert all(re.fullmatch(r"\d+\.\d+\.\d+", version) for version in packages[""]["devDependencies"].values())
 
 
-@pytest.mark.parametrize("name", ["demo.html", "docs.html"])
-def test_a_page_loads_nothing_but_the_client(name: str) -> None:
-    text = (WEB / "dist" / name).read_text()
-    assert set(re.findall(r'(?:from|import) "([^"]+)"', text)) <= {"./client.js"}
-    assert re.findall(r"<(?:script|link|img)[^>]* (?:src|href)=\"(?!data:)[^\"]*", text) == []
+PAGES = sorted(path.parent.name for path in (WEB / "dist").glob("*/index.html"))
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_has_no_inline_script_or_style_and_uses_the_gateway_only(name: str) -> None:
+    text = (WEB / "dist" / name / "index.html").read_text()
+    assert not re.search(r"<style|\sstyle=|\son\w+=|<script(?![^>]* src=)|javascript:", text, re.IGNORECASE)
+    loaded = re.findall(r"<(?:script|link|img)[^>]* (?:src|href)=\"(?!data:)([^\"]*)", text)
+    assert loaded
+    assert all(not re.match(r"\w+:|/", address) for address in loaded)
+    imported = re.findall(r'(?:^|;)import\b[^";]*"([^"]+)"', (WEB / "dist" / name / "main.js").read_text())
+    assert set(imported) <= {"../../client.js", "../../inbox-bell.js"}

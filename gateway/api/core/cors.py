@@ -19,6 +19,9 @@ MAX_AGE_SECONDS = 86400
 ALLOWED_ORIGINS = "inbox.allowed_origins"
 """In a request's ASGI scope: the origins that its project allows. Present once the project is known."""
 
+SHARED: tuple[str, ...] = ("*",)
+"""The value of ALLOWED_ORIGINS for a response that has the headers for every origin already. It is this very object."""
+
 _METHODS = "DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT"
 
 _EXPOSED = ", ".join(
@@ -57,6 +60,9 @@ class CrossOrigin:
         async def send_readable(message: Message) -> None:
             if message["type"] == "http.response.start":
                 allowed = scope.get(ALLOWED_ORIGINS)
+                if allowed is SHARED:
+                    await send(message)
+                    return
                 readable_by = default if allowed is None else allow_origin(origin, allowed)
                 message["headers"] = [*message["headers"], *_headers(readable_by)]
             await send(message)

@@ -44,6 +44,7 @@ _TAGS = {
     "Live": "The events of an inbox over WebSocket, server-sent events or requests. All transports have the same "
     "events with the same positions.",
     "Gateway": "The process itself. No credentials are needed.",
+    "Browser files": "The client and the bell, for pages of every origin. No credentials are needed.",
     "Not built yet": "Operations of the v1 contract that this version does not have. They respond with 501.",
 }
 _CALLER_TAGS: Mapping[Caller[Any], str] = {
@@ -181,6 +182,9 @@ _PATH_PARAMETERS = {
     "integration_id": "The id of the saved configuration.",
     "token": "The signed end of a link that the gateway made.",
     "endpoint_id": "The id of the endpoint.",
+    "version": "The version of the gateway, such as `1.2.0`.",
+    "file": "The name of the file, such as `locale-de.js`.",
+    "page": "The name of the page, such as `docs`.",
     "message_id": "The id of the message, which its `webhook-id` header has.",
 }
 

@@ -1,42 +1,57 @@
-"""The pages and scripts that the gateway serves. Headers restrict what a page loads, and forbid framing it.
+"""The pages of the gateway. Headers restrict what a page loads, and forbid framing it.
 
-The files are read when a worker starts, not when this module is imported.
+A page is a directory of gateway/web/dist: its `index.html`, and the files that it loads from `/web/{page}/`. It has no
+inline scripts and styles. Its links are relative, so that it works below a path that a proxy adds.
 """
-
-import base64
-import hashlib
-import re
-from importlib.resources import files
 
 from starlette.responses import RedirectResponse, Response
 
 from gateway.api.core.call import PUBLIC, PublicCall
 from gateway.api.core.operation import Operation
 from gateway.api.core.routing import TRAILING_SLASHES
-from gateway.api.core.schema import ResponseSpec
-from gateway.api.core.unbuilt import not_built
+from gateway.api.core.schema import Errors, ResponseSpec
+from gateway.api.system.static_files import REVALIDATED, StaticFiles
 
-_HTML, _JAVASCRIPT = "text/html; charset=utf-8", "text/javascript; charset=utf-8"
+PAGES = ("demo", "docs")
+"""The directories whose files are served at `/web/`."""
 
 PAGE = ResponseSpec(200, "The page", media_type="text/html")
-SCRIPT = ResponseSpec(200, "The module", media_type="text/javascript")
+FILE = ResponseSpec(200, "The file", media_type="*/*")
+UNCHANGED = ResponseSpec(304, "`If-None-Match` has the tag of the file: the client's copy is up to date")
+NO_SUCH_FILE = ResponseSpec(404, "The page has no such file", Errors)
 REDIRECT = ResponseSpec(307, "The demo page is at another address", media_type="", headers=("Location",))
 
 
-class Page:
-    """An HTML page. Its policy allows connections to `connects_to` only, and only the page's own scripts."""
+def policy(**directives: str) -> str:
+    """Return a content security policy: the page's own files, and what `directives` replace or add."""
+    rules = {
+        "default-src": "'none'",
+        "script-src": "'self'",
+        "style-src": "'self'",
+        "img-src": "'self' data:",
+        "connect-src": "'self'",
+        "base-uri": "'none'",
+        "form-action": "'none'",
+        "frame-ancestors": "'none'",
+    }
+    rules |= {name.replace("_", "-"): value for name, value in directives.items()}
+    return "; ".join(f"{name} {value}" for name, value in rules.items())
 
-    def __init__(self, name: str, connects_to: str = "'self'"):
-        self._content = _read(name)
+
+class Page:
+    """The HTML of a page, with its policy."""
+
+    def __init__(self, files: StaticFiles, name: str, content_policy: str):
+        self._file = files.get(f"{name}/index.html")
         self._headers = {
-            "Cache-Control": "no-cache",
-            "Content-Security-Policy": _policy(self._content, connects_to),
+            "Cache-Control": REVALIDATED,
+            "Content-Security-Policy": content_policy,
             "Cross-Origin-Opener-Policy": "same-origin",
             "Referrer-Policy": "no-referrer",
             "X-Frame-Options": "DENY",
         }
 
-    def response(self, call: PublicCall) -> Response:
+    async def response(self, call: PublicCall) -> Response:
         """Return the page, or a redirect if its path ends with a slash: its relative links would be wrong there."""
         slashes: int = call.request.noted(TRAILING_SLASHES) or 0
         if slashes:
@@ -44,16 +59,16 @@ class Page:
             prefix = call.forwarded.prefix
             # Without a known prefix, a relative address is used, which needs none.
             return RedirectResponse(f"..{path}" if slashes == 1 and not prefix else prefix + path)
-        return Response(self._content, media_type=_HTML, headers=self._headers)
+        return await self._file.response(call, self._headers)
 
 
 class PagesResource:
-    """The operations that serve pages and scripts."""
+    """The operations that serve pages."""
 
-    def __init__(self) -> None:
-        self._demo = Page("demo.html", "'self' ws: wss:")
-        self._docs = Page("docs.html")
-        self._client = _read("client.js")
+    def __init__(self, files: StaticFiles) -> None:
+        self._files = files
+        self._demo = Page(files, "demo", policy(connect_src="'self' ws: wss:"))
+        self._docs = Page(files, "docs", policy())
 
     async def redirect_to_demo(self, call: PublicCall) -> Response:
         """Redirect to the demo page. Behind a proxy with a path prefix, the address has the prefix."""
@@ -61,48 +76,32 @@ class PagesResource:
 
     async def demo(self, call: PublicCall) -> Response:
         """Return a page that shows an inbox and sends to it, for trying the gateway out."""
-        return self._demo.response(call)
+        return await self._demo.response(call)
 
     async def docs(self, call: PublicCall) -> Response:
         """Return this documentation as a page."""
-        return self._docs.response(call)
+        return await self._docs.response(call)
 
-    async def client_script(self, call: PublicCall) -> Response:
-        """Return the browser client, an ECMAScript module. Pages of any origin may import it."""
-        return Response(self._client, media_type=_JAVASCRIPT, headers={"Cache-Control": "no-cache"})
-
-
-def _read(name: str) -> bytes:
-    return (files("gateway") / "web" / "dist" / name).read_bytes()
+    async def file(self, call: PublicCall) -> Response:
+        """Return a file that one of the gateway's own pages loads."""
+        page, name = call.text("page"), call.text("file")
+        file = self._files.get(f"{page}/{name}" if page in PAGES and name != "index.html" else "")
+        return await file.response(call, {"Cache-Control": REVALIDATED})
 
 
-def _policy(content: bytes, connects_to: str) -> str:
-    """Return a content security policy that allows the page's own inline scripts and styles by their hashes."""
-    scripts = _hashes(rb"<script[^>]*>(.*?)</script>", content)
-    styles = _hashes(rb"<style[^>]*>(.*?)</style>", content)
-    return "; ".join(
-        (
-            "default-src 'none'",
-            f"script-src 'self' {scripts}",
-            f"style-src {styles}",
-            "img-src data:",
-            f"connect-src {connects_to}",
-            "base-uri 'none'",
-            "form-action 'none'",
-            "frame-ancestors 'none'",
-        )
-    )
-
-
-def _hashes(pattern: bytes, content: bytes) -> str:
-    digests = (hashlib.sha256(text).digest() for text in re.findall(pattern, content, flags=re.DOTALL))
-    return " ".join(f"'sha256-{base64.b64encode(digest).decode()}'" for digest in digests)
-
+_R = PagesResource
 
 OPERATIONS: list[Operation[PagesResource]] = [
-    Operation("GET", "/", PUBLIC, PagesResource.redirect_to_demo, "Go to the demo page", REDIRECT),
-    Operation("GET", "/demo", PUBLIC, PagesResource.demo, "Get the demo page", PAGE),
-    Operation("GET", "/docs", PUBLIC, PagesResource.docs, "Get this documentation", PAGE),
-    Operation("GET", "/client.js", PUBLIC, PagesResource.client_script, "Get the browser client", SCRIPT),
-    *not_built("GET /inbox-bell.js"),
+    Operation("GET", "/", PUBLIC, _R.redirect_to_demo, "Go to the demo page", REDIRECT),
+    Operation("GET", "/demo", PUBLIC, _R.demo, "Get the demo page", PAGE, failures=(UNCHANGED,)),
+    Operation("GET", "/docs", PUBLIC, _R.docs, "Get this documentation", PAGE, failures=(UNCHANGED,)),
+    Operation(
+        "GET",
+        "/web/{page}/{file}",
+        PUBLIC,
+        _R.file,
+        "Get a file of a page",
+        FILE,
+        failures=(UNCHANGED, NO_SUCH_FILE),
+    ),
 ]

@@ -78,3 +78,14 @@ def test_only_pages_of_allowed_origins_are_served_and_may_read_responses(
     response = strict.get("/notifications", headers=user_headers("ada") | {"Origin": origin})
     assert (response.status_code, response.headers.get("access-control-allow-origin")) == (status, allowed)
     assert "Origin" in response.headers["vary"]
+
+
+@pytest.mark.parametrize("origin", [None, ORIGIN, "https://evil.example.com", "null"])
+def test_pages_of_every_origin_may_load_scripts_whatever_the_api_allows(
+    strict: httpx.Client, origin: str | None
+) -> None:
+    # A cache keeps the headers with the file, so a request without an origin gets them too.
+    response = strict.get("/client.js", headers={"Origin": origin} if origin else {})
+    assert response.headers.get_list("access-control-allow-origin") == ["*"]
+    assert response.headers["cross-origin-resource-policy"] == "cross-origin"
+    assert response.headers.get_list("vary") == ["Accept-Encoding"]

@@ -1,4 +1,4 @@
-import { Inbox } from "./client.js";
+import { Inbox } from "../../client.js";
 import { fromTemplate } from "./dom.js";
 import { fillRow } from "./row.js";
 

@@ -1,4 +1,4 @@
-import { InboxClient, userHmac } from "./client.js";
+import { InboxClient, userHmac } from "../../client.js";
 import { fromTemplate } from "./dom.js";
 import { Panel, TRANSPORTS } from "./panel.js";
 
