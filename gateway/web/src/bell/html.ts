@@ -1,0 +1,77 @@
+/**
+ * What is shown of a content that has markup. It is a file of its own, loaded for the first content that needs it.
+ *
+ * The browser's sanitizer (Element.setHTML), or DOMPurify where there is none, makes HTML safe, in a document that loads
+ * nothing. Then only what the rules below know is kept: no styles, classes, ids, forms or frames.
+ */
+
+import { safeUrl } from "./links.ts";
+
+const names = (text: string) => new Set(text.split(" "));
+
+const KEPT = names(
+  "a b blockquote br code dd del div dl dt em figcaption figure h1 h2 h3 h4 h5 h6 hr i img ins kbd li mark ol p pre s " +
+    "small span strong sub sup table tbody td tfoot th thead tr u ul",
+);
+
+/** Elements that become <div>, because they would be landmarks or controls of the page. */
+const BLOCKS = names("address article aside center details fieldset footer form header main nav section summary");
+
+/** Elements that are left out with their content. Of all others, the content stays. */
+const REMOVED = names(
+  "applet audio base canvas embed frame frameset head iframe link math meta noembed noframes noscript object param " +
+    "plaintext script select style svg template textarea title video xmp",
+);
+
+const ATTRIBUTES = names("alt colspan dir href lang rowspan src start title");
+
+/** The newer part of Element, which TypeScript does not know. */
+type Sanitizing = Element & { setHTML?(html: string, options: object): void };
+
+/** Return the nodes to show for HTML. Throws, or rejects, if neither the browser nor a policy of the page permits it. */
+export async function nodesOf(html: string): Promise<ChildNode[]> {
+  const inert: Sanitizing = document.implementation.createHTMLDocument("").body;
+  if (!inert.setHTML) {
+    const { sanitized } = (await import(new URL("purify.js", import.meta.url).href)) as typeof import("./purify.ts");
+    return restricted(sanitized(html));
+  }
+  inert.setHTML(html, { sanitizer: { removeElements: [...REMOVED], comments: false } });
+  return restricted(inert);
+}
+
+/** Return the nodes of a parsed content that are kept. */
+function restricted(root: ParentNode & Node): ChildNode[] {
+  for (const element of root.querySelectorAll("*")) restrict(element);
+  return [...root.childNodes];
+}
+
+function restrict(element: Element): void {
+  const name = element.localName;
+  if (REMOVED.has(name) || !(element instanceof HTMLElement)) return element.remove();
+  for (const attribute of element.getAttributeNames()) if (!ATTRIBUTES.has(attribute)) element.removeAttribute(attribute);
+  if (BLOCKS.has(name)) {
+    const block = element.ownerDocument.createElement("div");
+    block.append(...element.childNodes);
+    element.replaceWith(block);
+  } else if (!KEPT.has(name)) element.replaceWith(...element.childNodes);
+  else if (/^h\d$/.test(name)) element.setAttribute("role", "none"); // not a heading of the page
+  else if (name === "a") restrictLink(element);
+  else if (name === "img") restrictImage(element);
+}
+
+function restrictLink(link: Element): void {
+  const url = safeUrl(link.getAttribute("href"));
+  if (!url) return link.removeAttribute("href");
+  link.setAttribute("href", url);
+  link.setAttribute("rel", "noopener");
+}
+
+/** Keep an image that a link may have, or that is in the content itself. An SVG of its own is none: it may be huge. */
+function restrictImage(image: Element): void {
+  const source = image.getAttribute("src") ?? "";
+  const url = /^data:image\/(avif|gif|jpeg|png|webp);base64,/.test(source) ? source : safeUrl(source);
+  if (!url || url.startsWith("mailto:")) return image.replaceWith(image.getAttribute("alt") ?? "");
+  image.setAttribute("loading", "lazy");
+  image.setAttribute("referrerpolicy", "no-referrer");
+  image.setAttribute("src", url);
+}
