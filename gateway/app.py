@@ -89,12 +89,14 @@ def new_epoch() -> str:
 class Worker:
     """The parts of one worker process. The lifespan of its server runs them, inside the event loop.
 
-    `restore` is called when the store has lost all of its projects.
+    `restore` is called when the store has lost all of its projects. `restart` has the supervisor replace all workers;
+    it is None for a worker without one.
     """
 
-    def __init__(self, settings: Settings, restore: Restore | None = None):
+    def __init__(self, settings: Settings, restore: Restore | None = None, restart: Callable[[], None] | None = None):
         worker_id = secrets.token_hex(3)
         self.settings = settings
+        self._restart = restart
         self.client = client = FunctionClient(Topology(settings), LIBRARY)
         # A separate client, because the others refuse every call while the format of the store is unknown.
         self._format_client = FunctionClient(Topology(settings), LIBRARY)
@@ -255,6 +257,7 @@ class Worker:
             ),
             not_ready=readiness.reason_not_ready,
             new_epoch=new_epoch,
+            restart=self._restart,
         )
         return builder.build(self._lifespan, websocket.PATH)
 

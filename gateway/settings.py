@@ -171,6 +171,13 @@ class Settings:
         "`https://*.example.com`; `*` allows all. A project can override it.",
         read=_origins,
     )
+    demo: str = _setting(
+        "auto",
+        "Whether `/demo` is served, where any visitor can try the bell with users of the demo project. `auto`: only "
+        "with the bundled Valkey, while there is no project but the demo's. `on`: always. The demo project is then "
+        "created in any store. `off`: never.",
+        choices=("auto", "on", "off"),
+    )
     public_url: str = _setting(
         "",
         "URL at which clients reach the gateway, with the path under which a proxy serves it, such as "

@@ -162,7 +162,7 @@ def test_make_run_serves_from_a_fresh_data_directory(tmp_path: Path) -> None:
         )
     try:
         wait_for(lambda: "Demo page" in log.read_text(), "the demo page's address", START_SECONDS)
-        assert httpx.get(f"http://127.0.0.1:{port}/demo").status_code == 200
+        assert httpx.get(f"http://127.0.0.1:{port}/demo", follow_redirects=True).status_code == 200
     finally:
         os.killpg(process.pid, signal.SIGTERM)
         process.wait(30)

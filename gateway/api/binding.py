@@ -19,6 +19,10 @@ from gateway.api.core.idempotency import Idempotency
 from gateway.api.core.operation import BoundOperation, bind
 from gateway.api.core.routing import application
 from gateway.api.core.unknown import UnknownNameLog
+from gateway.api.demo import pages as demo_pages
+from gateway.api.demo import visits as demo_visits
+from gateway.api.demo.gate import DemoGate
+from gateway.api.demo.people import external_ids
 from gateway.api.operations import document
 from gateway.api.system import browser_files, events, health, pages, unsubscribe
 from gateway.api.system import document as openapi_document
@@ -65,6 +69,7 @@ from gateway.api.v2 import users as v2_users
 from gateway.api.v2.mail_feedback import MailFeedback
 from gateway.api.v2.provider_http import ProviderHttp
 from gateway.auth.authenticator import Authenticator
+from gateway.auth.demo_visits import DemoVisits
 from gateway.auth.install_state import InstallStates
 from gateway.auth.report_links import ReportLinks
 from gateway.auth.unsubscribe_links import UnsubscribeLinks
@@ -72,7 +77,7 @@ from gateway.auth.workspaces import WorkspaceAuthenticator, WorkspaceTokens
 from gateway.domain.proxy import Proxies
 from gateway.runtime.outbound import OutboundHttp
 from gateway.sending.deliverer import Deliverer
-from gateway.sending.inbox_rules import InboxRules
+from gateway.sending.inbox_rules import InboxOnly, InboxRules
 from gateway.sending.outbox import OutboxSender
 from gateway.sending.sender import Sender
 from gateway.sending.trace_reader import trace_reader
@@ -84,6 +89,8 @@ from gateway.store.channel_tokens import ChannelTokenStore
 from gateway.store.contents import ContentStore
 from gateway.store.deletion import UserDeletion
 from gateway.store.delivery_configs import DeliveryConfigStore
+from gateway.store.demo_project import DemoProject
+from gateway.store.demo_visitors import DemoVisitors
 from gateway.store.directory import Directory
 from gateway.store.event_log import LogRetention, Moment
 from gateway.store.idempotency import IdempotencyStore
@@ -153,13 +160,15 @@ class ApiBuilder:
     senders: Mapping[str, integration_tests.MessageSender]
     not_ready: Callable[[], str]
     new_epoch: Callable[[], str]
+    restart: Callable[[], None] | None = None
+    """Has the supervisor replace all workers; None if there is no supervisor."""
 
     def build(self, lifespan: Callable[[Any], AbstractAsyncContextManager[None]], websocket_path: str) -> Api:
         """Return the application that responds to every request except those of live connections, and its routes."""
         context = EndpointContext(
             self.accesses(), self.proxies, self.directory.forget, UnknownNameLog(), self.settings.access_log
         )
-        endpoints = [Endpoint(operation, context) for operation in self.operations()]
+        endpoints = [Endpoint(operation, context) for operation in (*self.operations(), *self.demo_operations())]
         routed = application(endpoints, context, lifespan, websocket_path)
         asgi = CrossOrigin(routed, self.settings.allowed_origins, PageOrigins(self.projects))
         return Api(asgi, DirectRoutes(endpoints))
@@ -361,6 +370,34 @@ class ApiBuilder:
             *bind(pages.PagesResource(files), pages.OPERATIONS),
             *bind(browser_files.BrowserFilesResource(files), browser_files.OPERATIONS),
             *bind(openapi_document.DocumentResource(document), openapi_document.OPERATIONS),
+        ]
+
+    def demo_operations(self) -> list[BoundOperation]:
+        """Return the operations of the demo's pages, which the OpenAPI document does not have."""
+        client, directory = self.client, self.directory
+        settings, inbox_only = self.settings, InboxOnly(self.delivery_configs, self.events)
+        gate = DemoGate(DemoProject(self.projects, settings.demo, settings.embedded))
+        deliverer = Deliverer(directory, self.inboxes, inbox_only, self.outbox)
+        visits = demo_visits.VisitsResource(
+            gate=gate,
+            visits=DemoVisits(settings.secret_key),
+            visitors=DemoVisitors(client, directory, external_ids),
+            directory=directory,
+            tokens=TokenStore(client),
+            sender=Sender(
+                deliverer,
+                directory,
+                CategoryStore(client, time.monotonic),
+                JobStore(client),
+                OverrideStore(client),
+                inbox_only.events,
+            ),
+            now=self._now,
+            restart=self.restart,
+        )
+        return [
+            *bind(demo_pages.DemoPagesResource(gate, StaticFiles()), demo_pages.OPERATIONS),
+            *bind(visits, demo_visits.OPERATIONS),
         ]
 
     def _now(self) -> Moment:

@@ -15,7 +15,6 @@ import click
 from gateway.cli.configuration import read_settings
 from gateway.cli.demo import (
     DemoKeys,
-    demo_address,
     environment_path,
     exports,
     keys_path,
@@ -54,18 +53,18 @@ def announce() -> None:
     if keys is not None:
         write_environment(settings, keys, base)
     with contextlib.suppress(OSError):  # standard output is closed or full
-        _print(settings, keys, base)
+        _print(settings, keys, base, _demo_line(local, base))
 
 
-def _print(settings: Settings, keys: DemoKeys | None, base: str) -> None:
+def _print(settings: Settings, keys: DemoKeys | None, base: str, demo: str) -> None:
     click.echo(f"\n  The inbox gateway serves at {base}\n")
     if keys is not None and _is_terminal() and not keys.shown:
-        click.echo(_with_secret(settings, keys, base))
+        click.echo(_with_secret(settings, keys, base, demo))
         write_demo_keys(settings, replace(keys, shown=True))
     elif keys is not None:
-        click.echo(_without_secret(settings, base))
+        click.echo(_without_secret(settings, demo))
     elif not settings.bootstrap_api_key:
-        click.echo(f"  Demo page   {base}/demo\n\n  Projects    inbox-gateway project list | create NAME\n")
+        click.echo(f"{demo}  Projects    inbox-gateway project list | create NAME\n")
 
 
 def base_address(settings: Settings) -> str:
@@ -78,33 +77,41 @@ def base_address(settings: Settings) -> str:
     return f"http://{host}:{settings.port}"
 
 
-def _with_secret(settings: Settings, keys: DemoKeys, base: str) -> str:
+def _with_secret(settings: Settings, keys: DemoKeys, base: str, demo: str) -> str:
     return (
-        f"  Demo page   {demo_address(base, keys)}\n\n"
-        f"  Variables for a shell, which the README's examples use:\n\n{exports(base, keys)}\n\n"
+        f"{demo}  Variables for a shell, which the README's examples use:\n\n{exports(base, keys)}\n\n"
         f"{_SEND_ONE}\n"
         f"  The secret is not printed again. It is stored in {environment_path(settings)} and {keys_path(settings)}.\n"
     )
 
 
-def _without_secret(settings: Settings, base: str) -> str:
+def _without_secret(settings: Settings, demo: str) -> str:
     path = environment_path(settings)
     return (
-        f"  Demo page   {base}/demo\n"
-        f"              with the keys: see the first line of {path}, which only its owner can read\n\n"
-        f"  Variables for a shell, which the README's examples use:\n\n. {shlex.quote(str(path.absolute()))}\n\n"
+        f"{demo}  Variables for a shell, which the README's examples use:\n\n. {shlex.quote(str(path.absolute()))}\n\n"
         f"{_SEND_ONE}"
     )
+
+
+def _demo_line(local: str, base: str) -> str:
+    """Return the line with the address of the demo, "" if the gateway serves none."""
+    with contextlib.suppress(OSError, ValueError), _opener().open(f"{local}/demo", timeout=2):
+        return f"  Demo page   {base}/demo\n\n"
+    return ""
 
 
 def _is_terminal() -> bool:
     return sys.stdout is not None and sys.stdout.isatty()
 
 
+def _opener() -> urllib.request.OpenerDirector:
+    """Return what requests this gateway: HTTP_PROXY and the like are for other hosts."""
+    return urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+
 def _wait_until_ready(base: str) -> bool:
     deadline = time.monotonic() + READY_SECONDS
-    # HTTP_PROXY and the like are for other hosts.
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    opener = _opener()
     while time.monotonic() < deadline:
         # ValueError: an invalid host name. Then nothing listens, and `serve` has reported it.
         with contextlib.suppress(OSError, ValueError), opener.open(f"{base}/readyz", timeout=2):

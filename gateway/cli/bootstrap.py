@@ -84,7 +84,7 @@ async def restore(settings: Settings, projects: "ProjectStore") -> None:
     """
     from gateway.store.project_audit import audit_projects, check_secret_key
 
-    if settings.bootstrap_api_key or settings.embedded:
+    if settings.bootstrap_api_key or settings.embedded or settings.demo == "on":
         await projects.prepare()
         await check_secret_key(projects, await audit_projects(projects))
         await _create_missing(settings, projects, await audit_projects(projects))
@@ -130,7 +130,7 @@ async def _create_missing(settings: Settings, projects: "ProjectStore", found: "
         )
         for difference in bootstrap_differences(settings, kept):
             log.warning("bootstrap_project_differs", api_key=kept.api_key, difference=difference)
-    elif settings.embedded:
+    if settings.demo == "on" or (settings.embedded and not settings.bootstrap_api_key):
         await ensure_demo(settings, projects, found)
     jobs, deletion = JobStore(projects.client), ProjectDeletion(projects)
     for project_id in await deletion.list_deleted():

@@ -12,15 +12,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gateway.cli.errors import DemoKeysError
+from gateway.domain.demo import DEMO_KEY_PREFIX, DEMO_NAME, is_demo
 from gateway.server.data_directory import read_private, write_private
 from gateway.settings import Settings
 
 if TYPE_CHECKING:
     from gateway.store.project_audit import ProjectAudit
     from gateway.store.projects import ProjectStore
-
-DEMO_NAME = "Demo"
-DEMO_KEY_PREFIX = "demo_"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +59,7 @@ def write_demo_keys(settings: Settings, keys: DemoKeys) -> None:
 
 def write_environment(settings: Settings, keys: DemoKeys, base: str) -> None:
     """Write the file for a shell: `. data/demo-project.env`."""
-    write_private(environment_path(settings), f"# {demo_address(base, keys)}\n{exports(base, keys)}\n")
+    write_private(environment_path(settings), f"{exports(base, keys)}\n")
 
 
 def exports(base: str, keys: DemoKeys) -> str:
@@ -70,31 +68,22 @@ def exports(base: str, keys: DemoKeys) -> str:
     return "\n".join(f"export {name}={shlex.quote(value)}" for name, value in values.items())
 
 
-def demo_address(base: str, keys: DemoKeys) -> str:
-    """Return the demo page's URL with the keys in the fragment, which browsers do not send to the server."""
-    return f"{base}/demo#api_key={keys.api_key}&api_secret={keys.api_secret}"
-
-
 async def ensure_demo(settings: Settings, projects: "ProjectStore", found: "ProjectAudit") -> None:
     """Create the demo project unless it exists. A store has at most one.
 
-    If it was deleted and there are other projects, it is not created again.
+    If it was deleted and there are other projects, it is not created again, unless INBOX_DEMO is `on`.
     """
     keys = read_demo_keys(settings)
     if keys is None:
-        demo = next((one for one in await projects.all() if one.name == DEMO_NAME and _is_demo_key(one.api_key)), None)
+        demo = next(filter(is_demo, await projects.all()), None)
         if demo is not None and demo.secrets:
             keys = DemoKeys(demo.api_key, demo.secrets[0])
         else:
             keys = DemoKeys(DEMO_KEY_PREFIX + secrets.token_urlsafe(12), secrets.token_urlsafe(30))
         # Written before the project is created: a project whose secret was lost would be useless.
         write_demo_keys(settings, keys)
-    elif found.projects and await projects.by_api_key(keys.api_key) is None:
+    elif found.projects and settings.demo != "on" and await projects.by_api_key(keys.api_key) is None:
         return
     kept = await projects.ensure(DEMO_NAME, keys.api_key, keys.api_secret, hmac_enabled=True)
     if keys.api_secret not in kept.secrets:  # it was rotated
         write_demo_keys(settings, DemoKeys(kept.api_key, kept.secrets[0]))
-
-
-def _is_demo_key(api_key: str) -> bool:
-    return api_key.startswith(DEMO_KEY_PREFIX)

@@ -72,7 +72,14 @@ def worker(fd: int, ready_fd: int) -> None:
     configure_logging(settings.log_level)
     # After uvicorn has stopped, it raises the signal that stopped it once more. This handler receives that signal.
     signal.signal(signal.SIGTERM, _exit)
-    Worker(settings, partial(restore, settings)).server(ready_fd).run([socket.socket(fileno=fd)])
+    restart = partial(_restart_workers, os.getppid())
+    Worker(settings, partial(restore, settings), restart).server(ready_fd).run([socket.socket(fileno=fd)])
+
+
+def _restart_workers(supervisor: int) -> None:
+    """Have the supervisor replace its workers one at a time."""
+    if os.getppid() == supervisor:  # otherwise it has died, and this worker is about to end
+        os.kill(supervisor, signal.SIGHUP)
 
 
 def _exit(number: int, frame: object) -> None:

@@ -1,6 +1,7 @@
 """Random ids."""
 
 import os
+from uuid import UUID
 
 _VERSION_4 = 0x4000_8000_0000_0000_0000
 _RANDOM_BITS = ~0xF000_C000_0000_0000_0000
@@ -14,3 +15,10 @@ def new_uuid() -> str:
     number = int.from_bytes(os.urandom(16)) & _RANDOM_BITS | _VERSION_4
     digits = f"{number:032x}"
     return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+
+
+def uuid_of_time(now_ms: int) -> str:
+    """Return a UUID that sorts by time (RFC 9562, 5.7)."""
+    random = int.from_bytes(os.urandom(10)) >> 6
+    value = now_ms << 80 | 0x7 << 76 | (random >> 62) << 64 | 0b10 << 62 | random & (1 << 62) - 1
+    return str(UUID(int=value))

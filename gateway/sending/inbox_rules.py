@@ -48,3 +48,21 @@ class InboxRules:
             return Decision(True, plan)
         self.events.suppressed(users, content.id_text, rule.name)
         return Decision(False, plan._replace(in_inbox=False) if plan is not None else None)
+
+
+class InboxOnly(InboxRules):
+    """Sends every notification to inboxes and by no other route."""
+
+    def passes(self, project_id: ProjectId, content: Content) -> bool:
+        """Return true."""
+        return True
+
+    async def decide(
+        self,
+        project_id: ProjectId,
+        content: Content,
+        custom_attributes: Mapping[str, Any] | None,
+        users: Sequence[User],
+    ) -> Decision:
+        """Return that the notification enters inboxes."""
+        return Decision(True)

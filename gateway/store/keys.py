@@ -177,6 +177,11 @@ def admin_rate(project_id: ProjectId) -> str:
     return f"{PREFIX}{{{project_id}}}:admin"
 
 
+def demo_visitors(project_id: ProjectId) -> str:
+    """sorted set: the visitors of the demo project, by the second of their last request. Bounded by their number."""
+    return f"{PREFIX}{{{project_id}}}:demo_visitors"
+
+
 def swept(project_id: ProjectId) -> str:
     """string: `started_ms items seconds` of the last complete sweep of a project's inboxes. A day."""
     return f"{PREFIX}{{{project_id}}}:swept"

@@ -4,7 +4,7 @@
  * dist/client.js        src/client/, one ES module
  * dist/inbox-bell.js    src/bell/ with the client, one ES module
  * dist/assets/          what the bell loads when it needs it: one file of src/bell/locales/, or of ASSETS
- * dist/PAGE/            a page of the gateway: index.html and images of src/PAGE/, and main.js and style.css with what
+ * dist/PAGE/            a page of the gateway: index.html and images of its directory in src, and main.js and style.css with what
  *                       they import. The gateway serves these files at /web/PAGE/, and index.html at an address of its own.
  *
  * Modules are minified and have a source map beside them. The result is committed, so that running the gateway needs
@@ -45,7 +45,8 @@ const ASSETS = {
   "push-worker": { entry: "src/bell/push_worker.ts", format: "iife" },
 };
 
-const PAGES = ["demo", "docs"];
+/** The pages, and their directories in src. */
+const PAGES = { "demo-protocol": "demo/protocol", docs: "docs" };
 const COPIED = /\.(html|svg|png|webp|woff2)$/;
 
 const styles = {
@@ -74,9 +75,9 @@ async function minified(entry, out, options = {}) {
   for (const { path, contents } of outputFiles) files.set(relative(dist, path), contents);
 }
 
-/** Build a page: dist/NAME/ from src/NAME/, whose modules may import the client and the bell from the gateway. */
-async function page(name) {
-  const source = `src/${name}`;
+/** Build a page: dist/NAME/ from a directory of src, whose modules may import the client and the bell from the gateway. */
+async function page(name, directory) {
+  const source = `src/${directory}`;
   for (const file of await readdir(`${root}${source}`))
     if (COPIED.test(file)) files.set(`${name}/${file}`, await readFile(`${root}${source}/${file}`));
   const script = existsSync(`${root}${source}/main.ts`) ? "main.ts" : "main.js";
@@ -100,7 +101,7 @@ for (const [name, { entry, format }] of Object.entries(ASSETS))
   if (existsSync(`${root}${entry}`)) await minified(entry, `assets/${name}`, { format });
 const locales = existsSync(`${root}src/bell/locales`) ? (await readdir(`${root}src/bell/locales`)).sort() : [];
 for (const file of locales) await minified(`src/bell/locales/${file}`, `assets/locale-${basename(file, ".ts")}`);
-for (const name of PAGES) await page(name);
+for (const [name, directory] of Object.entries(PAGES)) await page(name, directory);
 
 await rm(dist, { recursive: true, force: true }); // files that are built no more
 for (const [name, content] of files) {

@@ -30,7 +30,7 @@ def test_a_node_with_projects_of_its_own_names_the_commands(run: Command, enviro
     with answering(200) as (port, paths):
         environment.setenv("INBOX_PORT", str(port))
         result = run("announce")
-    assert paths == ["/readyz"]
+    assert paths == ["/readyz", "/demo"]
     assert f"The inbox gateway serves at http://127.0.0.1:{port}\n" in result.stdout
     assert "inbox-gateway project list | create NAME" in result.stdout
 
@@ -60,7 +60,8 @@ def test_the_secret_is_printed_once_and_only_to_a_terminal(
         assert "demo secret" not in run("announce").stdout
         environment.setattr(banner, "_is_terminal", lambda: True)
         first, second = run("announce").stdout, run("announce").stdout
-    assert "/demo#api_key=demo_key&api_secret=demo secret\n" in first
+    assert f"Demo page   http://127.0.0.1:{port}/demo\n" in first
+    assert "export API_SECRET='demo secret'\n" in first
     assert "The secret is not printed again" in first
     assert "demo secret" not in second
     assert str(environment_path(bundled)) in second

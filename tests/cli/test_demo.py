@@ -10,7 +10,6 @@ import pytest
 from gateway.cli.configuration import read_settings
 from gateway.cli.demo import (
     DemoKeys,
-    demo_address,
     ensure_demo,
     environment_path,
     exports,
@@ -57,10 +56,6 @@ def test_a_shell_reads_the_keys_as_they_are(settings: Settings) -> None:
     assert done.stdout == "http://127.0.0.1:8000|demo_key|it's a secret"
     assert environment_path(settings).stat().st_mode & 0o777 == 0o600
     assert exports("http://127.0.0.1:8000", KEYS) in environment_path(settings).read_text()
-
-
-def test_the_keys_are_in_the_fragment_of_the_address() -> None:
-    assert demo_address("http://h", DemoKeys("k", "s")) == "http://h/demo#api_key=k&api_secret=s"
 
 
 # ---- the project
@@ -119,3 +114,15 @@ def test_a_demo_project_that_was_deleted_beside_others_is_not_created_again(envi
         await keep(projects)
 
     assert [project.name for project in on_projects(delete)] == ["Shop"]
+
+
+def test_with_the_demo_on_it_is_created_again_beside_others(environment: pytest.MonkeyPatch) -> None:
+    (created,) = on_projects(keep)
+    environment.setenv("INBOX_DEMO", "on")
+
+    async def delete(projects: "ProjectStore") -> None:
+        await projects.create("Shop", hmac_enabled=True)
+        await ProjectDeletion(projects).delete(created)
+        await keep(projects)
+
+    assert sorted(project.name for project in on_projects(delete)) == ["Demo", "Shop"]

@@ -19,8 +19,8 @@ def use(inboxes: DemoPage) -> None:
     ada, grace = inboxes.users
 
     def send(*to: str) -> str:
-        for user in inboxes.users:
-            inboxes.page.get_by_role("checkbox", name=user, exact=True).set_checked(user in to)
+        for name, user in zip(("Ada", "Grace"), inboxes.users, strict=True):
+            inboxes.page.get_by_role("checkbox", name=name, exact=True).set_checked(user in to)
         title = inboxes.page.get_by_label("Title").input_value()
         inboxes.page.get_by_role("button", name="Send", exact=True).click()
         for panel in inboxes.panels(*to):
@@ -58,9 +58,8 @@ def main() -> None:
     ):
         page = context.new_page()
         page.add_init_script("Math.random = () => 0.8")  # always start with the same suggestion
-        inboxes = DemoPage(page, demo, ("ada", "grace"))
-        page.goto(demo.address)
-        inboxes.expect_live()
+        inboxes = DemoPage(page, demo)
+        inboxes.open()
         use(inboxes)
         page.screenshot(path=PICTURE, full_page=True, animations="disabled")
     print(f"{PICTURE}: {PICTURE.stat().st_size // 1024} KB")  # noqa: T201

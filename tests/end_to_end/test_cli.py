@@ -308,7 +308,7 @@ def test_the_secret_of_the_demo_project_is_printed_once_and_only_to_a_terminal(t
     keys = demo_keys(data_dir)
     assert keys["api_secret"] not in gateway.log
     first, second = on_a_terminal(data_dir), on_a_terminal(data_dir)
-    assert f"/demo#api_key={keys['api_key']}&api_secret={keys['api_secret']}\n" in first
+    assert f"export API_SECRET={keys['api_secret']}\n" in first
     assert keys["api_secret"] not in second
     assert keys == demo_keys(data_dir) | {"shown": False}
     for name in (KEYS_FILE, "demo-project.env"):

@@ -1,6 +1,5 @@
-"""The demo page in a real browser, with a gateway without any settings."""
+"""The page of the live protocol in a real browser, with a gateway without any settings."""
 
-import itertools
 import os
 import re
 import signal
@@ -51,16 +50,10 @@ def page(browser: Browser, errors: list[str]) -> Iterator[Page]:
     assert errors == []
 
 
-@pytest.fixture(scope="module")
-def user_names() -> Iterator[tuple[str, str]]:
-    """Return an iterator over pairs of names that no other test uses."""
-    return ((f"ada {number}", f"grace {number}") for number in itertools.count(1))
-
-
 @pytest.fixture
-def inboxes(page: Page, demo: Demo, user_names: Iterator[tuple[str, str]]) -> DemoPage:
+def inboxes(page: Page, demo: Demo) -> DemoPage:
     """Return the open page, with its own users, who have no notifications."""
-    opened = DemoPage(page, demo, next(user_names))
+    opened = DemoPage(page, demo)
     opened.open()
     return opened
 
@@ -73,26 +66,16 @@ def kill_worker(gateway: Gateway) -> None:
     wait_for(gateway.ready, "another worker", 30)
 
 
-def test_the_printed_address_opens_four_live_inboxes_and_the_page_hides_its_keys(page: Page, demo: Demo) -> None:
-    printed = demo.gateway.log.count(demo.api_secret)
-    page.goto(demo.address)
-    inboxes = DemoPage(page, demo, ("ada", "grace"))
-    inboxes.expect_live()
-    assert page.url == f"{demo.gateway.url}/demo"
+def test_the_page_needs_no_secret_and_keeps_its_people_when_it_is_loaded_again(inboxes: DemoPage) -> None:
+    page, users = inboxes.page, inboxes.users
+    assert page.url == f"{inboxes.demo.gateway.url}/demo/protocol"
     page.reload()
     inboxes.expect_live()
-    assert demo.api_secret not in page.content()
-    assert demo.gateway.log.count(demo.api_secret) == printed
-
-
-def test_a_page_without_keys_asks_for_them(page: Page, demo: Demo) -> None:
-    page.goto(f"{demo.gateway.url}/")
-    page.get_by_label("API key").fill(demo.api_key)
-    page.get_by_label("API secret").fill(demo.api_secret)
-    page.get_by_role("button", name="Open the inboxes").click()
-    DemoPage(page, demo, ("ada", "grace")).expect_live()
-    page.get_by_role("button", name="Change keys").click()
-    expect(page.get_by_label("API secret")).to_have_value("")
+    assert inboxes.users == users
+    stored = page.evaluate("JSON.stringify([localStorage, sessionStorage, document.cookie, location.href])")
+    for secret in (inboxes.demo.api_secret, "eyJ"):  # as every token begins
+        assert secret not in page.content() + stored
+        assert secret not in inboxes.demo.gateway.log
 
 
 def test_on_a_phone_the_event_log_shows_whole_names_of_events(inboxes: DemoPage) -> None:

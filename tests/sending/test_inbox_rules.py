@@ -4,7 +4,7 @@ import json
 from uuid import uuid4
 
 from gateway.domain.project_event import ProjectEventType
-from gateway.sending.inbox_rules import InboxRules
+from gateway.sending.inbox_rules import Decision, InboxOnly, InboxRules
 from gateway.store.contents import Content, NotificationFields
 from gateway.store.delivery_configs import DeliveryConfigStore, SavedChannel, SavedConfig
 from gateway.store.project_event_log import EventRetention, ProjectEventLog
@@ -40,3 +40,11 @@ async def test_a_suppressed_notification_becomes_an_event_that_names_the_rule(cl
         "rule": "delivery_config off: disabled",
         "count": 11,
     }
+
+
+async def test_inbox_only_sends_nothing_by_other_routes_and_reads_no_config(client: InspectedClient) -> None:
+    configs, user = DeliveryConfigStore(client), new_user()
+    rules = InboxOnly(configs, ProjectEvents(ProjectEventLog(client, EventRetention(100, 100))))
+    await configs.put(user.project_id, "off", SavedConfig(disabled=True))
+    assert rules.passes(user.project_id, content("off"))
+    assert await rules.decide(user.project_id, content("off"), None, [user]) == Decision(True)

@@ -12,14 +12,13 @@ from gateway.api.core.routing import TRAILING_SLASHES
 from gateway.api.core.schema import Errors, ResponseSpec
 from gateway.api.system.static_files import REVALIDATED, StaticFiles
 
-PAGES = ("demo", "docs")
+PAGES = ("demo-protocol", "docs")
 """The directories whose files are served at `/web/`."""
 
 PAGE = ResponseSpec(200, "The page", media_type="text/html")
 FILE = ResponseSpec(200, "The file", media_type="*/*")
 UNCHANGED = ResponseSpec(304, "`If-None-Match` has the tag of the file: the client's copy is up to date")
 NO_SUCH_FILE = ResponseSpec(404, "The page has no such file", Errors)
-REDIRECT = ResponseSpec(307, "The demo page is at another address", media_type="", headers=("Location",))
 
 
 def policy(**directives: str) -> str:
@@ -67,16 +66,7 @@ class PagesResource:
 
     def __init__(self, files: StaticFiles) -> None:
         self._files = files
-        self._demo = Page(files, "demo", policy(connect_src="'self' ws: wss:"))
         self._docs = Page(files, "docs", policy())
-
-    async def redirect_to_demo(self, call: PublicCall) -> Response:
-        """Redirect to the demo page. Behind a proxy with a path prefix, the address has the prefix."""
-        return RedirectResponse(f"{call.forwarded.prefix}/demo")
-
-    async def demo(self, call: PublicCall) -> Response:
-        """Return a page that shows an inbox and sends to it, for trying the gateway out."""
-        return await self._demo.response(call)
 
     async def docs(self, call: PublicCall) -> Response:
         """Return this documentation as a page."""
@@ -92,8 +82,6 @@ class PagesResource:
 _R = PagesResource
 
 OPERATIONS: list[Operation[PagesResource]] = [
-    Operation("GET", "/", PUBLIC, _R.redirect_to_demo, "Go to the demo page", REDIRECT),
-    Operation("GET", "/demo", PUBLIC, _R.demo, "Get the demo page", PAGE, failures=(UNCHANGED,)),
     Operation("GET", "/docs", PUBLIC, _R.docs, "Get this documentation", PAGE, failures=(UNCHANGED,)),
     Operation(
         "GET",

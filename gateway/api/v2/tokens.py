@@ -3,12 +3,10 @@
 A token is a JWT. It is signed for the response and not stored. Its id, its times and its name are stored.
 """
 
-import secrets
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
-from uuid import UUID
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -32,6 +30,7 @@ from gateway.domain.params import Integer, Text
 from gateway.domain.principal import Identity, Project, User
 from gateway.domain.project_event import ProjectEvent, ProjectEventType
 from gateway.domain.times import rfc3339
+from gateway.runtime.random_ids import uuid_of_time
 from gateway.store.directory import Directory
 from gateway.store.errors import IdentityConflictError, TooManyTokensError
 from gateway.store.project_events import ProjectEvents
@@ -220,17 +219,10 @@ class TokensResource:
             await self.events.write(owner, ProjectEvent(kind, None, {"token_id": token_id, "scope": "project"}))
 
 
-def _new_id(now_ms: int) -> str:
-    """Return a UUID that sorts by time (RFC 9562, 5.7)."""
-    random = secrets.randbits(74)
-    value = now_ms << 80 | 0x7 << 76 | (random >> 62) << 64 | 0b10 << 62 | random & (1 << 62) - 1
-    return str(UUID(int=value))
-
-
 def _plan(values: Mapping[str, Any]) -> bytes:
     now_ms = int(time.time() * 1000)
     expires_at = now_ms // 1000 + (values["expiry"] or DEFAULT_EXPIRY_SECONDS)
-    return encode(Token(_new_id(now_ms), now_ms // 1000, expires_at, None, values["name"] or ""))
+    return encode(Token(uuid_of_time(now_ms), now_ms // 1000, expires_at, None, values["name"] or ""))
 
 
 def _shown(project: Project, kept: bytes) -> bytes:

@@ -215,7 +215,7 @@ def test_names_that_clients_are_known_to_send_cause_no_warning(
 
 
 def test_a_page_accepts_any_query(client: httpx.Client) -> None:
-    for path in ("/client.js?v=2", "/demo?x", "/healthz?y=1", "/openapi.json?z"):
+    for path in ("/client.js?v=2", "/docs?x", "/healthz?y=1", "/openapi.json?z"):
         response = client.get(path)
         assert (response.status_code, WARNINGS in response.headers) == (200, False)
 

@@ -9,7 +9,7 @@ from tests.api.tokens import bearer
 from tests.api.workspaces import workspace_token
 from tests.servers import ADMIN, Gateway, user_headers
 
-PAGES = ("/demo", "/docs")
+PAGES = ("/docs",)
 
 
 @pytest.mark.parametrize("path", PAGES)
@@ -61,12 +61,7 @@ async def test_a_page_and_the_files_that_it_names_are_revalidated(http: httpx.As
 
 
 @pytest.mark.parametrize(
-    "name", ["demo/index.html", "demo/nothing.js", "assets/x.js", "x/main.js", "demo/%2e%2e%2fclient.js", "demo/%00"]
+    "name", ["docs/index.html", "docs/nothing.js", "assets/x.js", "x/main.js", "docs/%2e%2e%2fclient.js", "docs/%00"]
 )
 async def test_a_name_that_is_no_file_of_a_page_gets_404(http: httpx.AsyncClient, name: str) -> None:
     assert (await http.get(f"/web/{name}")).status_code == 404
-
-
-async def test_the_root_redirects_to_the_demo_page(http: httpx.AsyncClient) -> None:
-    response = await http.get("/")
-    assert (response.status_code, response.headers["location"]) == (307, "/demo")

@@ -1,3 +1,4 @@
+import { call } from "../visit.js";
 import { byId } from "./dom.js";
 import { IDEAS } from "./ideas.js";
 import { TRANSPORTS } from "./panel.js";
@@ -13,38 +14,21 @@ export function suggest() {
   });
 }
 
-/** Send the form's notification with the keys of the project. */
-export async function send(form, keys) {
+/** Send the form's notification. */
+export async function send(form) {
   const entered = new FormData(form);
-  const recipients = entered.getAll("to");
-  if (recipients.length === 0) return report("Choose at least one person.", true);
+  const to = entered.getAll("to");
+  if (to.length === 0) return report("Choose at least one person.", true);
 
   const filled = SEND_FIELDS.map((name) => [name, entered.get(name)]).filter(([, value]) => value !== "");
   const delivery = (latestDelivery = {
-    id: crypto.randomUUID(),
+    id: crypto.getRandomValues(new Uint32Array(4)).join("-"), // by which `noteArrival` recognises it
     startedAt: performance.now(),
-    inboxes: recipients.length * Object.keys(TRANSPORTS).length,
+    inboxes: to.length * Object.keys(TRANSPORTS).length,
     arrivedAfterMs: [],
   });
-  const notification = {
-    ...Object.fromEntries(filled),
-    custom_attributes: { delivery: delivery.id }, // by which `noteArrival` recognises it
-    recipients: recipients.map((external_id) => ({ external_id })),
-  };
   try {
-    const response = await fetch("./notifications", {
-      method: "POST",
-      headers: {
-        "Content-Type": "application/json",
-        "X-MAGICBELL-API-KEY": keys.apiKey,
-        "X-MAGICBELL-API-SECRET": keys.apiSecret,
-      },
-      body: JSON.stringify({ notification }),
-    });
-    if (!response.ok) {
-      const { errors = [] } = await response.json().catch(() => ({}));
-      throw new Error(errors.map(({ message }) => message).join("; ") || `HTTP ${response.status}`);
-    }
+    await call("notifications", { ...Object.fromEntries(filled), to, delivery: delivery.id });
     if (delivery.arrivedAfterMs.length === 0) report("Sent.");
     const isUntouched = SEND_FIELDS.every((name) => form.elements[name].value === entered.get(name));
     if (isUntouched) suggest(); // otherwise the next one is already being written
@@ -69,7 +53,8 @@ function ringBell() {
   masthead.addEventListener("animationend", () => masthead.classList.remove("ringing"), { once: true });
 }
 
-function report(text, failed = false) {
+/** Show what became of sending. */
+export function report(text, failed = false) {
   byId("send-outcome").textContent = text;
   byId("send-outcome").classList.toggle("failed", failed);
 }
