@@ -5,7 +5,7 @@ import { once } from "node:events";
 import { createServer } from "node:http";
 import test from "node:test";
 
-import { Inbox, InboxClient, userHmac } from "../../gateway/web/dist/client.js";
+import { InboxClient, userHmac } from "../../gateway/web/dist/client.js";
 
 const { GATEWAY_URL: url, API_KEY: apiKey, API_SECRET: apiSecret } = process.env;
 const userExternalId = "a user of node";
@@ -30,14 +30,14 @@ test("the HMAC is the one that MagicBell documents", async () => {
 test("an inbox over SSE follows, resumes after a loss, and lets the process end", { skip: !url }, async () => {
   const hmac = await userHmac(apiSecret, userExternalId);
   const client = new InboxClient({ url, apiKey, userExternalId, userHmac: hmac, transports: ["sse"] });
-  const inbox = new Inbox(client);
+  const inbox = client.inbox();
   const titles = () => inbox.state.notifications.map(({ title }) => title);
   const states = [];
   client.addEventListener("state", ({ detail }) => states.push(detail));
 
   await send("before");
   inbox.start();
-  await until(inbox, () => !inbox.stale);
+  await until(inbox, () => !inbox.state.stale);
   assert.deepEqual(titles(), ["before"]);
   await send("live");
   await until(inbox, () => inbox.state.total === 2);
@@ -49,12 +49,12 @@ test("an inbox over SSE follows, resumes after a loss, and lets the process end"
   assert.deepEqual(states.map(({ status }) => status), ["connecting", "live", "reconnecting", "live"]);
   assert.equal(states.at(-1).resumed, true);
 
-  const { position } = await client.list();
-  assert.equal(position, client.position);
+  const response = await client.request("GET", "/notifications", { query: { per_page: 1, categories: ["a", "b"] } });
+  assert.equal(response.headers.get("X-Inbox-Position"), client.position);
   await client.readAll();
   await until(inbox, () => inbox.state.unreadCount === 0);
-  await assert.rejects(client.get("nothing"), { name: "InboxError", status: 404 });
-  inbox.stop();
+  await assert.rejects(client.get("nothing"), ({ name, status, requestId }) => name === "InboxError" && status === 404 && !!requestId);
+  client.close();
   assert.equal(client.state.status, "ended");
 });
 

@@ -1,4 +1,6 @@
-/** An in-memory model of the server, independent of client.js, and a client of it that the test controls. */
+/** An in-memory model of the server, independent of the client, and a client of it that the test controls. */
+
+import { InboxClient, InboxError } from "../../gateway/web/dist/client.js";
 
 /** Seeded random numbers (mulberry32), so that a failure can be reproduced. */
 export function seeded(seed) {
@@ -23,14 +25,13 @@ export class Server {
   items = []; // newest first
   log = [];
   keep = Infinity; // the most items; a new one displaces the oldest
-  states = new Map(); // by position: the state of an inbox that received every event
+  isSilent = false; // whether responses to actions have no position, and those of an inbox without a log neither
   #logs = 1;
   #items = 0;
   #clock = 1000;
 
   constructor(dice) {
     this.dice = dice;
-    this.#remember();
   }
 
   /** An epoch is opaque to clients, so this one contains a dot. */
@@ -52,22 +53,27 @@ export class Server {
     this.items = this.items.slice(this.dice.pick([0, 1, 2]));
     this.log = [];
     this.#logs += 1;
-    this.#remember();
   }
 
-  list({ perPage = Infinity, archived } = {}) {
-    const found = this.items.filter((item) => archived === undefined || archived !== isUnarchived(item));
-    return structuredClone({
-      notifications: found.slice(0, perPage),
-      total: found.length,
-      position: this.position,
-      ...counts(found),
-    });
+  /** Handle a request; the body is undefined if there is no such notification. */
+  handle(method, path, query, clientId) {
+    const [, , id, end] = path.split("/").map(decodeURIComponent);
+    const done = (body) => ({ body, position: this.isSilent && !(body && this.log.length) ? null : this.position });
+    if (method === "GET") return done(structuredClone(listOf(this.items, query)));
+    if (id in { read: 1, seen: 1, archive: 1 }) {
+      this.#changeAll(`${id}/all`, query, clientId);
+      return done(null);
+    }
+    const item = this.items.find((item) => item.id === id);
+    if (!item) return done(undefined);
+    this.#do(method === "POST" ? end : end ? "unarchive" : "delete", item, clientId);
+    return done(null);
   }
 
   /** The counts that every message of the stream carries. */
   counts() {
-    return { ...counts(this.items), unarchived: counts(this.items.filter(isUnarchived)) };
+    const { unread_count, unseen_count } = listOf(this.items);
+    return { unread_count, unseen_count, unarchived: listOf(this.items, { archived: false }) };
   }
 
   #step(command) {
@@ -94,16 +100,23 @@ export class Server {
         ...(chance(0.3) && { categories: pick([["a"], ["uncategorized"], ["a", "b"]]) }),
         ...(chance(0.2) && { topics: ["x"] }),
       };
-      for (const item of this.items.filter((item) => matches(item, filters))) this.#change(item, command);
-      this.#append(command, { at: this.#clock, filters });
+      this.#changeAll(command, filters);
     } else if (this.items.length > 0) {
       this.#do(command, pick(this.items));
     }
   }
 
-  #do(command, item) {
+  #do(command, item, clientId) {
+    const before = JSON.stringify(item);
     this.#change(item, command);
-    this.#append(command, { id: item.id, notification: structuredClone(item) });
+    if (command !== "delete" && JSON.stringify(item) === before) return;
+    this.#append(command, { id: item.id, notification: structuredClone(item), client_id: clientId });
+  }
+
+  #changeAll(command, filters, clientId) {
+    const before = JSON.stringify(this.items);
+    for (const item of this.items.filter((item) => matches(item, filters))) this.#change(item, command);
+    if (JSON.stringify(this.items) !== before) this.#append(command, { at: this.#clock, filters, client_id: clientId });
   }
 
   #change(item, command) {
@@ -119,29 +132,19 @@ export class Server {
     const event = { type: "event", name: `notifications/${command}`, data, ...this.counts() };
     this.log.push(event);
     event.position = this.position;
-    this.#remember();
-  }
-
-  #remember() {
-    this.states.set(this.position, stateFrom(this.list(), this.list({ archived: false })));
   }
 }
 
-/** Return the state of an inbox for two responses: to all items, and to the unarchived ones. */
-export function stateFrom(page, unarchived) {
+/** Return what a new fetch with a filter returns of all items. */
+export function listOf(all, { page = 1, per_page = Infinity, ...filter } = {}) {
+  const found = all.filter((item) => matches(item, filter));
+  const first = page === 1 ? 0 : (page - 1) * per_page;
   return {
-    position: page.position,
-    notifications: page.notifications,
-    total: page.total,
-    hasMore: page.total > page.notifications.length,
-    unreadCount: page.unread_count,
-    unseenCount: page.unseen_count,
-    unarchived: { unreadCount: unarchived.unread_count, unseenCount: unarchived.unseen_count },
+    notifications: found.slice(first, first + per_page),
+    total: found.length,
+    unread_count: found.filter(isUnread).length,
+    unseen_count: found.filter(isUnseen).length,
   };
-}
-
-function counts(items) {
-  return { unread_count: items.filter(isUnread).length, unseen_count: items.filter(isUnseen).length };
 }
 
 function matches(item, { read, seen, archived, categories, topics }) {
@@ -150,36 +153,55 @@ function matches(item, { read, seen, archived, categories, topics }) {
   return !topics || topics.includes(item.topic);
 }
 
-/** The part of InboxClient that Inbox uses. It does nothing until the test calls it. */
-export class Client extends EventTarget {
-  state = { status: "ended" };
+/** A client whose requests and stream do nothing until the test calls it. */
+export class Client extends InboxClient {
   requests = []; // sent, not yet received by the server
   responses = []; // sent, not yet received by the client
+  #status = "ended";
+  #position = null;
 
   constructor(server) {
-    super();
+    super({ url: "http://model.example", apiKey: "key", userExternalId: "ada", userHmac: "hmac" });
     this.server = server;
     this.#continueFromHere();
   }
 
+  get state() {
+    return { status: this.#status };
+  }
+
+  get position() {
+    return this.#position;
+  }
+
+  /** Whether nothing is on its way. */
+  get isQuiet() {
+    return this.#status === "live" && this.requests.length + this.responses.length === 0 && !this.hasMissed;
+  }
+
   connect() {
-    this.state = { status: "connecting" };
+    this.#status = "connecting";
   }
 
-  close() {
-    this.state = { status: "ended" };
+  /** Change the state of the connection. */
+  become(status) {
+    this.#status = status;
+    this.#emit("state", this.state);
   }
 
-  list(query) {
-    return new Promise((resolve, reject) => this.requests.push({ query, resolve, reject }));
+  request(method, path, { query = {} } = {}) {
+    return new Promise((resolve, reject) => this.requests.push({ method, path, query, resolve, reject }));
   }
 
-  /** Let the server respond to the oldest request, or fail with `error`. */
-  respond(error) {
-    const { query, resolve, reject } = this.requests.shift() ?? {};
-    if (!query) return;
-    const response = this.server.list(query);
-    this.responses.push(() => (error ? reject(error) : resolve(response)));
+  /** Let the server respond to the oldest request, or refuse it, or lose its response: `respond({ status, isLost })`. */
+  respond({ status, isLost } = {}) {
+    const { method, path, query, resolve, reject } = this.requests.shift() ?? {};
+    if (!method) return;
+    const refusal = status && new InboxError(status, []);
+    const { body, position } = refusal ? {} : this.server.handle(method, path, query, this.clientId);
+    const error = refusal ?? (isLost ? new InboxError(0, []) : body === undefined && new InboxError(404, []));
+    const headers = new Headers(position ? { "X-Inbox-Position": position } : {});
+    this.responses.push(() => (error ? reject(error) : resolve({ headers, json: async () => body })));
   }
 
   /** Let the oldest response arrive. */
@@ -189,8 +211,8 @@ export class Client extends EventTarget {
   }
 
   ready() {
-    this.state = { status: "live" };
-    this.#emit("ready", { type: "ready", position: this.position, ...this.server.counts() });
+    this.become("live");
+    this.#emit("ready", { type: "ready", position: this.#position, ...this.server.counts() });
   }
 
   get hasMissed() {
@@ -200,21 +222,21 @@ export class Client extends EventTarget {
   /** Let the next event of the stream arrive, even from a log that is lost. */
   next() {
     const event = this.log[this.handled];
-    if (!event) return;
+    if (!event || this.#status !== "live") return;
     this.handled += 1;
-    this.position = event.position;
-    this.#emit("event", event);
+    this.#position = event.position;
+    this.#emit("event", structuredClone(event));
   }
 
   reset() {
     this.#continueFromHere();
-    this.#emit("reset", { type: "reset", position: this.position, reason: "position_expired" });
+    this.#emit("reset", { type: "reset", position: this.#position, reason: "position_expired" });
   }
 
   #continueFromHere() {
     this.log = this.server.log;
     this.handled = this.log.length;
-    this.position = this.server.position;
+    this.#position = this.server.position;
   }
 
   #emit(type, detail) {

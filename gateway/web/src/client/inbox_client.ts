@@ -1,72 +1,71 @@
-import { LiveClient } from "./live_client.ts";
-import type { CountsBody } from "./messages.ts";
-import type { Filter, Notification } from "./types.ts";
-
-/** A page of `GET /notifications`, with the position of the log at which it was read. */
-export interface Page extends CountsBody {
-  readonly notifications: readonly Notification[];
-  readonly total: number;
-  /** Null for a user without a log. */
-  readonly position: string | null;
-}
+import { Actions } from "./actions.ts";
+import { Inbox } from "./inbox.ts";
+import type { CategoryPreference, Client, InboxOptions, Notification } from "./types.ts";
 
 /**
- * One user's access to the gateway: requests to the REST API, and the live stream of LiveClient.
+ * One user's access to the gateway: inboxes, actions (`Actions`), and the live stream (`LiveClient`).
  *
  * Call `close` when done; until then the client keeps reconnecting.
  */
-export class InboxClient extends LiveClient {
-  /** Return a page of notifications, newest first, with the counts of all that match the filters. */
-  async list({ page, perPage, ...filters }: Filter & { page?: number; perPage?: number } = {}): Promise<Page> {
-    const response = await this.api.request("GET", "/notifications", { page, per_page: perPage, ...filters });
-    return { ...(await response.json()), position: response.headers.get("X-Inbox-Position") };
+export class InboxClient extends Actions implements Client {
+  /** Return a filtered list of notifications, which `start` keeps up to date. */
+  inbox(options?: InboxOptions): Inbox {
+    return new Inbox(this, options);
   }
 
   async get(id: string): Promise<Notification> {
-    const response = await this.api.request("GET", notificationPath(id));
-    return (await response.json()).notification;
+    return (await this.#json("GET", `/notifications/${encodeURIComponent(id)}`)).notification;
   }
 
-  /** Mark as read, which also marks as seen. */
-  read(id: string): Promise<void> {
-    return this.#change("POST", notificationPath(id, "/read"));
+  async preferences(): Promise<readonly CategoryPreference[]> {
+    const { categories } = await this.#json("GET", PREFERENCES);
+    return categories.map(({ key, label, channels }: V2Category) => ({
+      slug: key,
+      name: label,
+      channels: channels.map(({ name, enabled }) => ({ slug: name, name: null, enabled })),
+    }));
   }
 
-  unread(id: string): Promise<void> {
-    return this.#change("POST", notificationPath(id, "/unread"));
+  async setPreference(category: string, channel: string, enabled: boolean): Promise<void> {
+    const categories = [{ key: category, channels: [{ name: channel, enabled }] }];
+    await this.request("PUT", PREFERENCES, { body: { categories } });
   }
 
-  seen(id: string): Promise<void> {
-    return this.#change("POST", notificationPath(id, "/seen"));
+  async topics(): Promise<readonly unknown[]> {
+    return (await this.#json("GET", "/subscriptions")).subscriptions;
   }
 
-  archive(id: string): Promise<void> {
-    return this.#change("POST", notificationPath(id, "/archive"));
+  async subscribe(topic: string, categories?: readonly string[]): Promise<void> {
+    await this.request("POST", "/subscriptions", { body: subscription(categories, topic) });
   }
 
-  unarchive(id: string): Promise<void> {
-    return this.#change("DELETE", notificationPath(id, "/archive"));
+  async unsubscribe(topic: string, categories?: readonly string[]): Promise<void> {
+    await this.request("POST", `/subscriptions/${encodeURIComponent(topic)}/unsubscribe`, { body: subscription(categories) });
   }
 
-  delete(id: string): Promise<void> {
-    return this.#change("DELETE", notificationPath(id));
+  /** Register what reaches a device or browser, such as `"web_push"` or `"mobile_push/fcm"`. It may be repeated. */
+  addToken(channel: string, token: object): Promise<{ readonly id: string }> {
+    return this.#json("PUT", `/v2/channels/${channel}/tokens`, token);
   }
 
-  /** Mark all that match the filters as read. */
-  readAll(filter: Filter = {}): Promise<void> {
-    return this.#change("POST", "/notifications/read", filter);
+  async removeToken(channel: string, id: string): Promise<void> {
+    await this.request("DELETE", `/v2/channels/${channel}/tokens/${encodeURIComponent(id)}`);
   }
 
-  /** Mark all that match the filters as seen. */
-  seenAll(filter: Filter = {}): Promise<void> {
-    return this.#change("POST", "/notifications/seen", filter);
-  }
-
-  async #change(method: string, path: string, filter?: Filter): Promise<void> {
-    await this.api.request(method, path, filter);
+  async #json(method: string, path: string, body?: object) {
+    return (await this.request(method, path, { body })).json();
   }
 }
 
-function notificationPath(id: string, action = ""): string {
-  return `/notifications/${encodeURIComponent(id)}${action}`;
+const PREFERENCES = "/v2/channels/user_preferences";
+
+interface V2Category {
+  key: string;
+  label: string;
+  channels: { name: string; enabled: boolean }[];
+}
+
+/** The body of a subscription to categories of a topic, or to all of them. */
+function subscription(categories: readonly string[] = ["*"], topic?: string): object {
+  return { subscription: { topic, categories: categories.map((slug) => ({ slug })) } };
 }

@@ -1,10 +1,10 @@
 /**
  * The browser client of the inbox gateway, an ES module without dependencies.
  *
- *     import { Inbox, InboxClient } from "/client.js";
+ *     import { InboxClient } from "/client.js";
  *
  *     const client = new InboxClient({ apiKey, userExternalId: "ada", userHmac });
- *     const inbox = new Inbox(client);
+ *     const inbox = client.inbox({ filter: { archived: false } });
  *     inbox.addEventListener("change", () => render(inbox.state));
  *     inbox.start();
  *
@@ -25,9 +25,10 @@
  *
  * Layers, top down
  * ----------------
- * inbox.ts         Inbox: the notifications and counts to show
- * reducer.ts       applyEvent: the state of an inbox after an event
- * inbox_client.ts  InboxClient: requests to the REST API
+ * inbox.ts         Inbox: the notifications and counts of a filter, to show
+ * reducer.ts       applyEvent: a list and its counts after an event
+ * inbox_client.ts  InboxClient: inboxes, actions, and requests to the REST API
+ * actions.ts       Actions: shown at once, queued, and taken back if they are refused
  * live_client.ts   LiveClient: one gapless stream made of many connections
  * connection.ts    Connection: one connection and its heartbeats
  * transports.ts    WebSocket, and server-sent events over fetch

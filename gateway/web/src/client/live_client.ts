@@ -19,7 +19,7 @@ const STABLE_MS = 10_000; // after a connection that lasted this long, the back-
  * The live stream of one user without gaps or duplicates, made of many connections.
  *
  * Dispatches "state", "counts" and "new" as `Client` describes them, and what the server sent, as `detail`: "ready",
- * "event", "reset" (the lists that you have are out of date: fetch them again), "goodbye", "renewed" and "error".
+ * "event", "reset" (the lists that you have are out of date: fetch them again), "goodbye", "renewed" and "refusal".
  */
 export class LiveClient extends EventTarget {
   /** The address of the gateway, without a slash at the end. */
@@ -144,8 +144,9 @@ export class LiveClient extends EventTarget {
         // Without waiting for the close that follows: if the network loses it, this code still applies.
         return this.#connection?.end({ ...message, retryAfterMs: message.retry_after_ms });
       case "renewed":
+        return emit(this, "renewed", message);
       case "error":
-        return emit(this, message.type, message);
+        return emit(this, "refusal", message);
       default: // "pong" needs no action beyond its arrival; unknown types come from newer servers
     }
   }

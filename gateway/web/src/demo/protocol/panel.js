@@ -1,4 +1,3 @@
-import { Inbox } from "../../client.js";
 import { fromTemplate } from "./dom.js";
 import { fillRow } from "./row.js";
 
@@ -13,7 +12,7 @@ export class Panel {
     this.userId = userId;
     this.transport = transport;
     this.client = client;
-    this.inbox = new Inbox(client);
+    this.inbox = client.inbox({ perPage: 50 });
     this.rows = new Map(); // by notification id
     this.element = fromTemplate("panel-template");
     this.list = this.find("ul");
@@ -26,11 +25,10 @@ export class Panel {
 
     this.element.addEventListener("click", ({ target }) => this.act(target.closest("[data-action]")));
     this.showArchived.addEventListener("change", () => this.render());
-    this.inbox.addEventListener("change", ({ detail }) => this.render(detail));
-    this.inbox.addEventListener("error", ({ detail }) => this.showError(detail));
+    this.inbox.addEventListener("change", ({ detail }) => this.render(detail.cause));
     client.addEventListener("state", ({ detail }) => this.renderState(detail));
     client.addEventListener("event", ({ detail }) => onEvent(detail));
-    for (const type of ["state", "ready", "event", "reset", "goodbye", "error"]) {
+    for (const type of ["state", "ready", "event", "reset", "goodbye", "refusal"]) {
       client.addEventListener(type, ({ detail }) => log.add(this, type, detail));
     }
   }
@@ -39,7 +37,7 @@ export class Panel {
     return this.element.querySelector(selector);
   }
 
-  /** Perform the action of a button. The change arrives as an event in all inboxes, this one included. */
+  /** Perform the action of a button. It shows here at once, and arrives as an event in the other inboxes. */
   async act(button) {
     if (!button) return;
     const id = button.closest("[data-notification-id]")?.dataset.notificationId;
@@ -90,20 +88,20 @@ export class Panel {
   }
 
   render(cause = null) {
-    const { notifications, hasMore, unarchived, ...whole } = this.inbox.state;
+    const { notifications, hasMore, stale, error, ...whole } = this.inbox.state;
     const archivedToo = this.showArchived.checked;
     const shown = notifications.filter((item) => archivedToo || item.archived_at === null);
 
     // The badges count what the list shows.
-    const counts = archivedToo ? whole : unarchived;
+    const counts = archivedToo ? whole : this.client.counts;
     this.renderCount("unread-count", counts.unreadCount);
     this.renderCount("unseen-count", counts.unseenCount);
     this.renderRows(shown, cause);
     this.renderPosition();
     this.find(".empty").hidden = shown.length > 0;
-    this.find(".empty").textContent = this.inbox.stale || hasMore ? "…" : "All quiet. Send something!";
+    this.find(".empty").textContent = stale || hasMore ? "…" : "All quiet. Send something!";
     this.find('[data-testid="extent"]').textContent = hasMore ? `the newest ${notifications.length}` : "";
-    if (!this.inbox.stale && cause === null) this.showError(null);
+    if (error || cause === null) this.showError(error);
   }
 
   renderCount(testId, count) {
