@@ -14,11 +14,13 @@ export function showContent(target: HTMLElement, content: string, url: string): 
   const text = (target.textContent = markup ? plainText(html) : html);
   if (!markup) return;
   load<typeof import("./html.ts")>("html.js", url)
-    .then(({ nodesOf }) => nodesOf(html))
-    .then(
-      (nodes) => target.textContent === text && target.replaceChildren(...nodes),
-      () => {},
-    );
+    .then(async ({ nodesOf, style }) => {
+      const nodes = await nodesOf(html);
+      if (target.textContent !== text) return;
+      target.replaceChildren(...nodes);
+      style(target);
+    })
+    .catch(() => {});
 }
 
 /** Return the text of a content, without its markup. */

@@ -5,7 +5,17 @@
  * nothing. Then only what the rules below know is kept: no styles, classes, ids, forms or frames.
  */
 
+import css from "./content.css";
 import { safeUrl } from "./links.ts";
+
+const sheet = new CSSStyleSheet();
+sheet.replaceSync(css);
+
+/** Have the elements of contents styled where a node is. */
+export function style(node: Node): void {
+  const { adoptedStyleSheets } = node.getRootNode() as ShadowRoot | Document;
+  if (!adoptedStyleSheets.includes(sheet)) adoptedStyleSheets.push(sheet);
+}
 
 const names = (text: string) => new Set(text.split(" "));
 

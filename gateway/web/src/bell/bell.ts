@@ -1,0 +1,94 @@
+import type { Client, Notification } from "../client/types.ts";
+import { h, icon, set, write } from "./dom.ts";
+import { InboxElement } from "./element.ts";
+import { contain } from "./keyboard.ts";
+import { createPanel, type Panel } from "./panel.ts";
+import { place } from "./place.ts";
+
+const ANNOUNCE_MS = 5000;
+
+const fillsScreen = () => matchMedia("(max-width: 479.98px)").matches;
+
+/** `<inbox-bell>`: a button with the number of unread notifications, and the inbox in a popover. */
+export class InboxBell extends InboxElement {
+  #badge = h("span", { part: "badge", "aria-hidden": "true" });
+  #button = h("button", { part: "button", "aria-haspopup": "dialog", "aria-expanded": "false" }, icon("bell"), this.#badge);
+  #live = h("div", { class: "unseen", role: "status" });
+  #popover = h("div", { part: "panel", role: "dialog", popover: "auto", tabindex: -1 });
+  #panel: Panel | null = null;
+  #opened: AbortController | null = null;
+  #arrived = 0; // since the last announcement
+  #latest = "";
+  #announcing: ReturnType<typeof setTimeout> | undefined;
+
+  constructor() {
+    super();
+    const [button, popover] = [this.#button, this.#popover];
+    this.root.append(button, this.#live, popover);
+    button.popoverTargetElement = popover;
+    for (const type of ["pointerenter", "focus"]) button.addEventListener(type, () => this.#panel?.prepare());
+    popover.addEventListener("toggle", () => this.#toggled());
+    popover.addEventListener("keydown", (event) => fillsScreen() && contain(event, popover));
+    // The Tab key leaves the panel at its end, and nothing should stay open behind the focus.
+    popover.addEventListener("focusout", ({ relatedTarget: to }) => to && !this.root.contains(to as Node) && this.close());
+  }
+
+  /** Open the panel. */
+  open(): void {
+    this.#popover.togglePopover(true);
+  }
+
+  /** Close the panel. */
+  close(): void {
+    this.#popover.togglePopover(false);
+  }
+
+  protected override show(client: Client | null, signal: AbortSignal): void {
+    if (this.locale) this.#popover.dir = this.texts.direction;
+    set(this.#popover, "aria-label", this.text("title"));
+    this.#panel = createPanel(this, client, signal, () => this.close());
+    this.#popover.replaceChildren(this.#panel.element);
+    this.#panel.show(this.#opened !== null);
+    const count = () => this.#count(client?.counts.unreadCount ?? 0);
+    client?.addEventListener("counts", count, { signal });
+    client?.addEventListener("new", ({ detail }: any) => this.#announce((detail as Notification).title), { signal });
+    count();
+  }
+
+  #count(count: number): void {
+    set(this.#button, "aria-label", this.text("bell", { count }));
+    this.#badge.hidden = !count;
+    write(this.#badge, this.upTo99(count));
+  }
+
+  /** Have new notifications read out: the first at once, and all of the next seconds together. */
+  #announce(title: string, count = 1): void {
+    if (this.#announcing) {
+      this.#arrived += count;
+      this.#latest = title;
+      return;
+    }
+    write(this.#live, this.text("arrived", { count, title }));
+    this.#announcing = setTimeout(() => {
+      this.#announcing = undefined;
+      if (this.#arrived) this.#announce(this.#latest, this.#arrived);
+      this.#arrived = 0;
+    }, ANNOUNCE_MS);
+  }
+
+  #toggled(): void {
+    const popover = this.#popover;
+    const open = popover.matches(":popover-open");
+    set(this.#button, "aria-expanded", `${open}`);
+    this.#opened?.abort();
+    this.#opened = open ? new AbortController() : null;
+    this.#panel?.show(open);
+    if (!this.#opened) return;
+    const { signal } = this.#opened;
+    const move = () => place(popover, this.#button, Math.min(600, innerHeight * 0.8));
+    for (const type of ["scroll", "resize"]) addEventListener(type, move, { signal, capture: true, passive: true });
+    move();
+    set(popover, "aria-modal", fillsScreen() && "true");
+    popover.focus();
+  }
+}

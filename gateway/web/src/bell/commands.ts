@@ -1,0 +1,51 @@
+import type { Client, Notification } from "../client/types.ts";
+import type { InboxElement } from "./element.ts";
+import type { MenuItem } from "./menu.ts";
+import type { UndoBar } from "./undo.ts";
+
+/** What a user does with one notification: by click, key, or menu. */
+export type Commands = ReturnType<typeof commands>;
+
+export function commands({ emit, text }: InboxElement, client: Client, bar: UndoBar) {
+  // A refused action is reported by the client's "error" event, for all elements at once.
+  const send = (accepted: Promise<void>) => void accepted.catch(() => {});
+
+  function toggleRead({ id, read_at }: Notification) {
+    send(read_at === null ? client.read(id) : client.unread(id));
+  }
+
+  function toggleArchived({ id, archived_at }: Notification) {
+    const unarchive = () => send(client.unarchive(id));
+    if (archived_at !== null) return unarchive();
+    send(client.archive(id));
+    bar.show("archive", text("archived"), [text("undo"), unarchive]);
+  }
+
+  /** Delete after some seconds in which the user can undo it. */
+  function remove({ id }: Notification) {
+    const { commit, undo } = client.prepare("delete", id);
+    bar.show("delete", text("deleted"), [text("undo"), undo], () => send(commit()));
+  }
+
+  return {
+    /** Mark as read. Returns false if the page has cancelled the event, and follows the link itself. */
+    open(notification: Notification, url = ""): boolean {
+      const followed = emit("inbox-item-click", { notification, url: url || null }, true);
+      if (notification.read_at === null) send(client.read(notification.id));
+      return followed;
+    },
+
+    /** Return what a key does. */
+    byKey: { r: toggleRead, e: toggleArchived, Delete: remove } as Record<string, (notification: Notification) => void>,
+
+    menu(notification: Notification): MenuItem[] {
+      const read = notification.read_at === null;
+      const inbox = notification.archived_at === null;
+      return [
+        [read ? "check" : "dot", text(read ? "read" : "unread"), "R", () => toggleRead(notification)],
+        [inbox ? "archive" : "inbox", text(inbox ? "archive" : "unarchive"), "E", () => toggleArchived(notification)],
+        ["delete", text("delete"), "Del", () => remove(notification)],
+      ];
+    },
+  };
+}

@@ -1,0 +1,198 @@
+import type { Client, ClientOptions } from "../client/types.ts";
+import { load } from "./assets.ts";
+import { type Config, configOf } from "./config.ts";
+import { set } from "./dom.ts";
+import { english, type Key, type Locale, localeFor, type Messages } from "./locale.ts";
+import { join, leave, serves, type Session } from "./session.ts";
+import { sheet } from "./styles.ts";
+import type { InboxEvents } from "./types.ts";
+
+const CREDENTIALS = ["api-key", "user-external-id", "user-email", "user-hmac", "token", "url"];
+const ATTRIBUTES = [...CREDENTIALS, "locale", "theme", "tabs", "push-worker"];
+const PROPERTIES = ["getToken", "client", "messages"];
+
+const camel = (name: string) => name.replace(/-(.)/g, (_, letter: string) => letter.toUpperCase());
+
+/**
+ * What the elements have in common: attributes and properties, the client, texts, styles, events.
+ *
+ * Changes are gathered, and applied once in a microtask.
+ */
+export abstract class InboxElement extends HTMLElement {
+  static readonly observedAttributes = ATTRIBUTES;
+
+  declare apiKey: string | null;
+  declare userExternalId: string | null;
+  declare userEmail: string | null;
+  declare userHmac: string | null;
+  declare token: string | null;
+  declare url: string | null;
+  declare locale: string | null;
+  declare theme: string | null;
+  declare tabs: string | null;
+  declare pushWorker: string | null;
+  declare getToken: ClientOptions["getToken"] | null;
+  /** A client of the page's own. The element connects it, and never closes it. */
+  declare client: Client | null;
+  /** Texts that replace those of the language. */
+  declare messages: Partial<Messages> | null;
+
+  /** The texts, and the language of times and numbers. */
+  texts: Locale = english;
+  protected readonly root = this.attachShadow({ mode: "open" });
+  #session: Session | null = null;
+  /** The client in use, null without credentials. */
+  using: Client | null = null;
+  #ending: AbortController | null = null;
+  #pending = false;
+  #look: unknown[] = [];
+  /** What the project or the user has saved for the `inbox` integration. */
+  protected saved: Config["inbox"] = {};
+
+  constructor() {
+    super();
+    this.root.adoptedStyleSheets = [sheet()];
+  }
+
+  /** Return a text in the language of the element. */
+  readonly text = (key: Key, params?: Readonly<Record<string, string | number>>): string => this.texts.text(key, params);
+
+  /** Dispatch an event to the page, and return whether it was not cancelled. */
+  readonly emit = <Type extends keyof InboxEvents>(type: Type, detail: InboxEvents[Type]["detail"], cancelable = false) =>
+    this.dispatchEvent(new CustomEvent(type, { detail, cancelable, bubbles: true, composed: true }));
+
+  /** Return a number as a badge has it. */
+  upTo99(count: number): string {
+    return count > 99 ? this.text("over", { count: 99 }) : count.toLocaleString(this.texts.tag);
+  }
+
+  connectedCallback(): void {
+    // A property that was set before the element was defined hides the accessor of the class.
+    for (const name of [...ATTRIBUTES.map(camel), ...PROPERTIES] as "token"[]) {
+      if (!Object.hasOwn(this, name)) continue;
+      const value = this[name];
+      delete (this as Partial<this>)[name];
+      this[name] = value;
+    }
+    this.refresh();
+  }
+
+  disconnectedCallback(): void {
+    this.refresh();
+  }
+
+  attributeChangedCallback(): void {
+    this.refresh();
+  }
+
+  /** Apply all changes soon, at once. */
+  refresh(): void {
+    if (this.#pending) return;
+    this.#pending = true;
+    queueMicrotask(() => {
+      this.#pending = false;
+      this.#apply();
+    });
+  }
+
+  /**
+   * Show this client, or that nobody is signed in. Called again when the language changes.
+   *
+   * The signal aborts before the next call, and when the element leaves the page.
+   */
+  protected abstract show(client: Client | null, signal: AbortSignal): void;
+
+  async #apply(): Promise<void> {
+    const client = this.isConnected ? this.client || this.#shared() : null;
+    if (!client || this.client) this.#leave();
+    const changed = this.isConnected && (await this.#translate(client));
+    if (client === this.using && !changed) return;
+    this.#ending?.abort();
+    this.using = client;
+    if (!this.isConnected) {
+      this.#look = []; // so that everything is shown again when the element comes back
+      return;
+    }
+    const { signal } = (this.#ending = new AbortController());
+    for (const type of client ? (["state", "error", "new"] as const) : [])
+      client!.addEventListener(
+        type,
+        ({ detail }: any) => this.emit(`inbox-${type}`, type === "new" ? { notification: detail } : detail),
+        { signal },
+      );
+    client?.connect();
+    this.show(client, signal);
+    if (!client) return;
+    const { inbox } = await configOf(client);
+    if (signal.aborted || !inbox) return;
+    this.saved = inbox;
+    this.refresh();
+    if (!inbox.theme) return;
+    const { themeSheet } = await load<typeof import("./theme.ts")>("theme.js", client.url);
+    this.root.adoptedStyleSheets.push(themeSheet(inbox.theme));
+  }
+
+  /** Load the texts, and return whether the element must be drawn again. */
+  async #translate(client: Client | null): Promise<boolean> {
+    const { locale, messages, tabs, pushWorker } = this;
+    const saved = this.saved?.locale;
+    const look = [locale, messages, tabs, pushWorker, saved];
+    if (this.#look.length && look.every((part, at) => part === this.#look[at])) return false;
+    this.#look = look;
+    const page = this.closest<HTMLElement>("[lang]")?.lang;
+    const texts = await localeFor([locale, saved, page, navigator.language], client?.url ?? "", messages ?? undefined);
+    if (this.#look !== look) return false; // changed again meanwhile
+    this.texts = texts;
+    return true;
+  }
+
+  /** Return the client that all elements with the same credentials share, null without credentials. */
+  #shared(): Client | null {
+    const options: ClientOptions = {};
+    for (const name of CREDENTIALS) {
+      const value = this.getAttribute(name)?.trim();
+      if (value) options[camel(name) as "token"] = value;
+    }
+    if (this.getToken) options.getToken = this.getToken;
+    const { token, getToken, userExternalId, userEmail } = options;
+    if (!(token || getToken || userExternalId || userEmail)) return null;
+    if (!this.#session || !serves(this.#session, options)) {
+      this.#leave();
+      try {
+        this.#session = join(options);
+      } catch (error) {
+        console.error(error);
+        this.emit("inbox-error", { error: error as Error });
+      }
+    }
+    return this.#session && this.#session.client;
+  }
+
+  #leave(): void {
+    if (this.#session) leave(this.#session);
+    this.#session = null;
+  }
+}
+
+for (const attribute of ATTRIBUTES)
+  Object.defineProperty(InboxElement.prototype, camel(attribute), {
+    get(this: Element) {
+      return this.getAttribute(attribute);
+    },
+    set(this: Element, value: string | null | undefined) {
+      set(this, attribute, value);
+    },
+  });
+
+for (const name of PROPERTIES) {
+  const values = new WeakMap<object, unknown>();
+  Object.defineProperty(InboxElement.prototype, name, {
+    get(this: object) {
+      return values.get(this) ?? null;
+    },
+    set(this: InboxElement, value: unknown) {
+      values.set(this, value);
+      this.refresh();
+    },
+  });
+}

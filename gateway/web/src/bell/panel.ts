@@ -1,0 +1,172 @@
+import type { Client, InboxErrorShape } from "../client/types.ts";
+import { commands } from "./commands.ts";
+import { h, icon, iconButton, set, write } from "./dom.ts";
+import type { InboxElement } from "./element.ts";
+import { reachable } from "./keyboard.ts";
+import { createRows, type Rows } from "./rows.ts";
+import { placeholder } from "./states.ts";
+import { tabBar, tabsOf } from "./tabs.ts";
+import { undoBar } from "./undo.ts";
+
+const RECONNECTING_AFTER_MS = 3000; // most reconnections are over before
+const TICK_MS = 30_000;
+
+/** Header, tabs, lists and footer: the inbox of a user, in a popover or on a page. */
+export interface Panel {
+  readonly element: HTMLElement;
+  /** Fetch the list if it was not fetched, because it will soon be seen. */
+  prepare(): void;
+  /** The panel came into view, or has left it. */
+  show(visible: boolean): void;
+}
+
+/** Create a panel. It ends with the signal. */
+export function createPanel(host: InboxElement, client: Client | null, signal: AbortSignal, close?: () => void): Panel {
+  const { text } = host;
+  const tabs = tabsOf(host);
+  const lists: (Rows | undefined)[] = [];
+  const undo = undoBar();
+  let at = 0;
+  let visible = false;
+  let late = false;
+  let lateTimer: ReturnType<typeof setTimeout> | undefined;
+
+  const bar = tabBar(text("title"), tabs, choose);
+  const instead = h("div");
+  const body = h("div", { class: "body" }, instead);
+  const status = h("div", { part: "status", role: "status", hidden: true });
+  const readAll = iconButton("readAll", text("read_all"), "read-all", () => {
+    client!.readAll({ ...tabs[at]!.filter, read: false }).catch(() => {});
+  });
+  const element = h(
+    "div",
+    { part: "inbox", keydown },
+    h(
+      "header",
+      { part: "header" },
+      h("h2", { part: "title" }, h("slot", { name: "header" }, text("title"))),
+      readAll,
+      close && iconButton("close", text("close"), "close", close),
+    ),
+    bar,
+    body,
+    undo.element,
+    status,
+    h("slot", { name: "footer" }),
+  );
+
+  function choose(to: number) {
+    at = to;
+    [...bar.children].forEach((button, number) => {
+      set(button, "aria-selected", `${number === at}`);
+      reachable(button, number === at);
+    });
+    if (!lists[at]) {
+      const store = client!.inbox({ filter: tabs[at]!.filter });
+      const list = (lists[at] = createRows(host, store, commands(host, client!, undo), empty, signal));
+      set(list.element, "id", `list${at}`);
+      set(list.element, "aria-labelledby", `tab${at}`);
+      body.append(list.element);
+    }
+    lists.forEach((list, number) => list && (list.element.hidden = number !== at));
+    if (visible) prepare();
+  }
+
+  function empty() {
+    return at ? { ...tabs[at]!.empty, action: [text("show_all"), () => choose(0)] as const } : tabs[at]!.empty;
+  }
+
+  function prepare() {
+    lists[at]?.store.start();
+  }
+
+  function keydown(event: KeyboardEvent) {
+    const undone = event.key === "z" && (event.ctrlKey || event.metaKey) && undo.undo();
+    const entered = event.key === "ArrowDown" && !event.defaultPrevented && lists[at]?.focus();
+    if (undone || entered) event.preventDefault();
+  }
+
+  /** What is on the screen has been seen. */
+  function markSeen() {
+    if (visible && !document.hidden && client?.counts.unseenCount) client.seenAll({ archived: false }).catch(() => {});
+  }
+
+  function showCounts() {
+    const { unreadCount } = client!.counts;
+    set(readAll, "aria-disabled", !unreadCount && "true");
+    for (const count of bar.querySelectorAll(".count")) write(count, unreadCount ? host.upTo99(unreadCount) : "");
+    markSeen();
+  }
+
+  /** Show the footer while the connection is not live, and what replaces the lists of a user without access. */
+  function showState() {
+    const state = client?.state;
+    const ended = !state || (state.status === "ended" && !state.closedByPage);
+    set(element, "data-instead", ended);
+    instead.replaceChildren(
+      !ended
+        ? ""
+        : placeholder(
+            state
+              ? {
+                  icon: "alert",
+                  title: text("ended"),
+                  hint: text("ended_hint"),
+                  detail: state.reason,
+                  action: [text("retry"), () => client!.connect()],
+                }
+              : { icon: "bell", title: text("signed_out"), hint: text("signed_out_hint") },
+          ),
+    );
+
+    const offline = state?.status === "offline";
+    if (state?.status === "live" || offline || ended) {
+      clearTimeout(lateTimer);
+      lateTimer = undefined;
+      late = false;
+    } else
+      lateTimer ??= setTimeout(() => {
+        late = true;
+        showState();
+      }, RECONNECTING_AFTER_MS);
+    const queued = client?.queued;
+    status.hidden = !offline && !late;
+    status.replaceChildren(
+      offline ? icon("alert") : h("i", { class: "spinner" }),
+      text(offline ? "offline" : "reconnecting") + (queued ? ` · ${text("queued", { count: queued })}` : ""),
+    );
+  }
+
+  showState();
+  if (client) {
+    const on = (target: EventTarget, type: string, listener: (event: any) => void) =>
+      target.addEventListener(type, listener, { signal });
+    on(client, "state", showState);
+    on(client, "queue", showState);
+    on(client, "counts", showCounts);
+    on(client, "error", ({ detail }: CustomEvent<{ error: InboxErrorShape }>) =>
+      undo.show("alert", text("refused", { reason: detail.error.message })),
+    );
+    on(document, "visibilitychange", markSeen);
+    on(window, "pagehide", undo.end);
+    const ticking = setInterval(() => lists[at]?.tick(), TICK_MS);
+    on(signal, "abort", () => {
+      clearInterval(ticking);
+      clearTimeout(lateTimer);
+      undo.end();
+    });
+    choose(0);
+    showCounts();
+  }
+  return {
+    element,
+    prepare,
+    show(now) {
+      visible = now;
+      if (!now) return undo.end();
+      prepare();
+      lists[at]?.tick();
+      markSeen();
+    },
+  };
+}

@@ -1,0 +1,76 @@
+import type { Notification } from "../client/types.ts";
+import { plainText, showContent } from "./content.ts";
+import { h, icon, iconButton, set, write } from "./dom.ts";
+import type { InboxElement } from "./element.ts";
+import { reachable } from "./keyboard.ts";
+import { actionsOf, safeUrl } from "./links.ts";
+import { ago, exactly } from "./time.ts";
+
+/** One notification in a list. The list handles its clicks and keys. */
+export interface Row {
+  readonly element: HTMLElement;
+  readonly notification: Notification;
+  show(notification: Notification): void;
+  /** Show how long ago the notification was sent. */
+  tick(): void;
+  /** Let the Tab key reach this row and what is in it, or neither. */
+  choose(chosen: boolean): void;
+}
+
+export function createRow(host: InboxElement, notification: Notification): Row {
+  const element = h("article", { part: "item", tabindex: -1 });
+  const time = h("time", { part: "item-time" });
+  const row = { element, notification, show, tick, choose };
+
+  function build() {
+    const { title, content, category, sent_at, action_url } = notification;
+    const actions = actionsOf(notification);
+    const body = content ? h("div", { part: "content", dir: "auto" }) : "";
+    if (body) showContent(body, content!, host.using?.url ?? "");
+    set(time, "datetime", new Date(sent_at * 1000).toISOString());
+    set(time, "title", exactly(sent_at, host.texts.tag));
+    element.replaceChildren(
+      h("span", { part: "dot" }),
+      h("span", { part: "avatar", "aria-hidden": "true" }, initials(category) || icon("bell")),
+      // The link covers the whole row, so that Ctrl, the middle button and the context menu work everywhere.
+      h("a", { part: "item-title", href: safeUrl(action_url), tabindex: -1, dir: "auto" }, title),
+      time,
+      body,
+      actions.length
+        ? h("div", { part: "actions" }, ...actions.map(({ label, url }) => h("a", { part: "action", href: url, tabindex: -1 }, label)))
+        : "",
+      iconButton("more", host.text("more", { title }), "item-menu"),
+    );
+    choose(false);
+  }
+
+  function show(next: Notification, first?: boolean) {
+    const old = notification;
+    if (old === next && !first) return;
+    row.notification = notification = next;
+    const { title, content, read_at } = next;
+    if (first || CONTENT.some((name) => old[name] !== next[name])) build();
+    const unread = read_at === null;
+    set(element, "data-unread", unread);
+    // The name of the row is read out when it gets the focus.
+    set(element, "aria-label", `${unread ? `${host.text("is_unread")} ` : ""}${title}. ${plainText(content ?? "").slice(0, 200)}`);
+    tick();
+  }
+
+  function tick() {
+    write(time, ago(notification.sent_at, host.texts.tag));
+  }
+
+  function choose(chosen: boolean) {
+    for (const each of [element, ...element.querySelectorAll("button, .action")]) reachable(each, chosen);
+  }
+
+  show(notification, true);
+  return row;
+}
+
+const CONTENT = ["title", "content", "category", "action_url", "custom_attributes"] as const;
+
+function initials(category: string | null): string {
+  return (category?.match(/[\p{L}\p{N}]+/gu) ?? []).slice(0, 2).map((word) => [...word][0]!.toUpperCase()).join("");
+}

@@ -1,0 +1,32 @@
+import { h, type Icon, icon } from "./dom.ts";
+
+/** A state that takes the place of the list: a picture, what it is, why, and at most one action. */
+export interface Placeholder {
+  readonly icon: Icon;
+  readonly title: string;
+  readonly hint?: string | undefined;
+  readonly detail?: string | undefined | false;
+  readonly action?: readonly [label: string, run: () => void];
+}
+
+export function placeholder({ icon: name, title, hint, detail, action }: Placeholder): HTMLElement {
+  return h(
+    "div",
+    { part: "state" },
+    h("div", { part: "picture" }, icon(name)),
+    h("b", {}, title),
+    hint && h("p", {}, hint),
+    detail && h("small", {}, detail),
+    action && plainButton(...action),
+  );
+}
+
+export function plainButton(label: string, click: () => void): HTMLElement {
+  return h("button", { part: "secondary", click }, label);
+}
+
+/** Rows in the geometry of real ones, while the first page is loaded. */
+export function skeleton(label: string): HTMLElement {
+  const bone = () => h("div", { class: "item bone" }, h("i", { class: "avatar" }), h("i"), h("i"));
+  return h("div", { role: "status", "aria-label": label }, ...Array.from({ length: 6 }, bone));
+}

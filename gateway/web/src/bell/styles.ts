@@ -1,0 +1,13 @@
+import styles from "./styles.css";
+import tokens from "./tokens.css";
+
+let shared: CSSStyleSheet | undefined;
+
+/** Return the style sheet of all elements. A page with a strict policy allows it, unlike a <style>. */
+export function sheet(): CSSStyleSheet {
+  if (!shared) {
+    shared = new CSSStyleSheet();
+    shared.replaceSync(tokens + styles);
+  }
+  return shared;
+}
