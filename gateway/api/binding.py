@@ -352,7 +352,7 @@ class ApiBuilder:
             *bind(imports.ImportsResource(job_store, once, now), imports.OPERATIONS),
             *bind(active_users.ActiveUsersResource(self.activity), active_users.OPERATIONS),
             *bind(projects.ProjectsResource(self.projects, job_store, keep, self.events), projects.OPERATIONS),
-            *bind(config.ConfigResource(installed, self.integrations, own_host), config.OPERATIONS),
+            *bind(config.ConfigResource(installed, self.integrations, channel_tokens, own_host), config.OPERATIONS),
             *bind(events.EventsResource(inboxes, self.new_epoch), events.OPERATIONS),
             *bind(health.HealthResource(self.not_ready), health.OPERATIONS),
             *bind(

@@ -14,7 +14,12 @@ from gateway.api.core.responses import json_response
 from gateway.api.core.schema import Hash, ResponseSpec
 from gateway.api.core.unbuilt import not_built
 from gateway.channels import inbox
+from gateway.channels.provider import Provider
+from gateway.channels.registry import PROVIDERS
 from gateway.domain.errors import ErrorCode
+from gateway.domain.preferences import Channel
+from gateway.domain.principal import User
+from gateway.store.channel_tokens import ChannelTokenStore
 from gateway.store.installations import InstallationStore
 from gateway.store.integrations import IntegrationStore
 
@@ -39,16 +44,26 @@ class InboxConfig(msgspec.Struct):
     theme: Hash | UnsetType = UNSET
 
 
-class WebPushConfig(msgspec.Struct):
-    """Whether v1 widgets shall subscribe to web push by the vendor's own pages, which the gateway does not have."""
+class ChannelSetting(msgspec.Struct):
+    """Whether a channel is enabled."""
 
     enabled: bool
 
 
 class ChannelsConfig(msgspec.Struct):
-    """The delivery channels besides the inbox."""
+    """The delivery channels besides the inbox. v1 has web push only; the others are an extension.
 
-    web_push: WebPushConfig
+    A channel is enabled if the project has an integration that sends by it, or if the user has registered a token that
+    needs none. Web push is enabled once the project has a key pair: one that it saved, or the one that is made for the
+    first browser that subscribes.
+    """
+
+    mobile_push: ChannelSetting
+    web_push: ChannelSetting
+    email: ChannelSetting
+    slack: ChannelSetting
+    sms: ChannelSetting
+    teams: ChannelSetting
 
 
 class RealtimeConfig(msgspec.Struct):
@@ -78,12 +93,14 @@ class ConfigResource:
 
     installations: InstallationStore
     integrations: IntegrationStore
+    tokens: ChannelTokenStore
     own_host: str
 
     async def get(self, call: UserCall) -> Response:
         """Return how an inbox widget connects and looks: the fields of v1, and the addresses of the live transports.
 
         Its theme, locale and images are those of the `inbox` integration: the user's, or else the project's.
+        `channels` has the other channels by which notifications can reach the user.
         """
         look = await inbox_of(self.installations, self.integrations, call)
         base = self._base(call)
@@ -97,7 +114,7 @@ class ConfigResource:
                     "auth_url": "/ws/auth",
                 },
                 "inbox": {"features": {}, **{name: part for name, part in look.items() if part is not None}},
-                "channels": {"web_push": {"enabled": False}},
+                "channels": await self._channels(call),
                 "realtime": {
                     "protocol": "inbox.v1",
                     "websocket_url": f"{websocket_base}/realtime/ws",
@@ -106,6 +123,23 @@ class ConfigResource:
                 },
             }
         )
+
+    async def _channels(self, call: UserCall) -> dict[str, dict[str, bool]]:
+        """Return whether each channel besides the inbox is enabled."""
+        saved = {kind.name for kind, _ in await self.integrations.all(call.project.id)}
+        enabled = {each.channel for each in PROVIDERS if each.integration and each.integration.name in saved}
+        for provider in PROVIDERS:
+            needs_token = provider.integration is None or provider.optional_integration
+            if needs_token and provider.channel not in enabled and await self._has_token(call.user, provider):
+                enabled.add(provider.channel)
+        return {channel.value: {"enabled": channel in enabled} for channel in Channel if channel is not Channel.IN_APP}
+
+    async def _has_token(self, user: User, provider: Provider) -> bool:
+        """Return whether a user has registered a token that a provider serves."""
+        for kind in provider.tokens:
+            if (await self.tokens.page(user, kind, 1, None, None, live_only=True)).tokens:
+                return True
+        return False
 
     def _base(self, call: UserCall) -> str:
         """Return the address at which the client reached the gateway, also behind a proxy that terminates TLS."""

@@ -617,14 +617,15 @@ async def test_config_has_the_addresses_for_a_widget(inbox: Inbox, gateway: Gate
     await inbox.http.delete("/v2/integrations/inbox", headers=ADMIN)  # other tests may have saved a look
     page = await inbox.page()
     project, user = page["project_id"], page["notifications"][0]["recipient"]["id"]
-    assert await inbox.get("/config") == {
+    config = await inbox.get("/config")
+    assert config.pop("channels")["web_push"].keys() == {"enabled"}  # other tests may have made a key pair
+    assert config == {
         "ws": {
             "region": "",
             "channel": f"projects:{project}:users:{user}",
             "auth_url": "/ws/auth",
         },
         "inbox": {"features": {}},
-        "channels": {"web_push": {"enabled": False}},
         "realtime": {
             "protocol": "inbox.v1",
             "websocket_url": gateway.websocket_url,
