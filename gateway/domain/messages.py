@@ -11,6 +11,9 @@ import msgspec
 
 from gateway.domain.principal import Credentials
 
+MAX_WAIT_SECONDS = 50
+"""The longest wait of long polling. Most proxies end a request without a response after 60 seconds."""
+
 # ---- from server to client
 
 

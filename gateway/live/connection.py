@@ -33,7 +33,7 @@ from gateway.live.user_subscription import UserSubscription
 from gateway.telemetry.metrics import CLOSED, CONNECTIONS, DELIVERED, GAPS, OPENED, RESETS, RESUMES, SLOW_READERS
 from gateway.telemetry.tallies import Tally
 
-TRANSPORTS = ("websocket", "sse", "sse_http10")
+TRANSPORTS = ("websocket", "sse", "sse_http10", "long_poll")
 
 STALL_HEARTBEATS = 2.5
 """A peer that acknowledges none of its buffered data for this many heartbeats is closed."""

@@ -29,6 +29,8 @@ class Handshake(NamedTuple):
     """The client's address, "" where it was not determined."""
     problem: Problem | None = None
     """Why the request is refused before its credentials are verified, None if it is not."""
+    wait: str | None = None
+    """The seconds to wait for an event, as unparsed text. Long polling has it."""
 
 
 def read_handshake(headers: Mapping[str, str], query: str, request_id: str = "", client: str = "") -> Handshake:
@@ -38,7 +40,7 @@ def read_handshake(headers: Mapping[str, str], query: str, request_id: str = "",
     of `EventSource` that cannot set headers send `lastEventId` in the query, each in its own spelling.
     """
     credentials, since = header_credentials(headers.get), headers.get("last-event-id")
-    problem = None
+    problem = wait = None
     if query:
         fields = _query_fields(query)
         credentials = Credentials(
@@ -50,9 +52,16 @@ def read_handshake(headers: Mapping[str, str], query: str, request_id: str = "",
             token=credentials.token or fields.get("token"),
         )
         since = since or _last_event_id(fields) or fields.get("since")
+        wait = fields.get("wait")
         problem = _misspelt(fields) if fields.keys() - _KNOWN else None
     return Handshake(
-        credentials, since[:MAX_SINCE_LENGTH] if since else None, headers.get("origin"), request_id, client, problem
+        credentials,
+        since[:MAX_SINCE_LENGTH] if since else None,
+        headers.get("origin"),
+        request_id,
+        client,
+        problem,
+        wait,
     )
 
 

@@ -8,6 +8,8 @@ from typing import NamedTuple
 from gateway.domain.proxy import Proxies
 from gateway.live.handshake import read_handshake
 from gateway.live.hub import Hub
+from gateway.live.long_poll import PATH as EVENTS_PATH
+from gateway.live.long_poll import LongPoll
 from gateway.live.sse import PATH as SSE_PATH
 from gateway.live.sse import Http10SseConnection, SseConnection, SseHeadConnection
 from gateway.live.websocket import PATH as WEBSOCKET_PATH
@@ -15,6 +17,9 @@ from gateway.live.websocket import WebSocketConnection
 from gateway.server.request import Fields, Head
 
 _COMMON_PATH = "/realtime"
+
+_WAIT = re.compile(rb"(?:^|&)wait=[^&]")
+"""Without this field, an operation of the API returns the events that there are."""
 
 
 class LiveRequest(NamedTuple):
@@ -72,13 +77,15 @@ def live_request(head: Head, path: str, prefix: str) -> LiveRequest | None:
     if _COMMON_PATH not in path:
         return None
     tidy = path
-    if path not in (WEBSOCKET_PATH, SSE_PATH):
+    if path not in (WEBSOCKET_PATH, SSE_PATH, EVENTS_PATH):
         tidy = re.sub("/{2,}", "/", path).rstrip("/")
         tidy = tidy[len(prefix) :] if prefix and tidy.startswith(f"{prefix}/") else tidy
     if tidy == SSE_PATH and head.method in ("GET", "HEAD") and not head.is_websocket_handshake:
         if head.method == "HEAD":
             return LiveRequest(SseHeadConnection, head)
         return LiveRequest(SseConnection if head.version == "1.1" else Http10SseConnection, head)
+    if tidy == EVENTS_PATH and head.method == "GET" and _WAIT.search(head.query):
+        return LiveRequest(LongPoll, head)
     if tidy == WEBSOCKET_PATH and head.wants_websocket:
         return LiveRequest(WebSocketConnection, head)
     return None

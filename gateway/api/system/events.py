@@ -10,13 +10,13 @@ from starlette.responses import Response
 
 from gateway.api.core.call import USER, UserCall
 from gateway.api.core.operation import Operation
-from gateway.api.core.query import Formed
+from gateway.api.core.query import Formed, Number
 from gateway.api.core.responses import encode, raw_json_response
 from gateway.api.core.schema import Hash, Place, ResponseSpec, Seconds, Uuid
 from gateway.api.v1.items import Notification
 from gateway.api.v1.preferences import Preferences
 from gateway.domain.event import POSITION_PATTERN, Position
-from gateway.domain.messages import CountsBody
+from gateway.domain.messages import MAX_WAIT_SECONDS, CountsBody
 from gateway.domain.notification import DELETE_EVENT, NEW_EVENT, BulkCommand, Command
 from gateway.domain.preferences import UPDATE_EVENT as PREFERENCES_EVENT
 from gateway.store.inbox import InboxStore
@@ -29,6 +29,8 @@ _EVENT_NAMES = [
 EventName: TypeAlias = Annotated[str, Meta(extra_json_schema={"enum": _EVENT_NAMES})]
 
 SINCE = Formed("since", "The position to continue from.", "a position such as k3f9.42", POSITION_PATTERN)
+
+WAIT = Number("wait", "The seconds to wait for an event, if there is none after `since` yet.", 0, 0, MAX_WAIT_SECONDS)
 
 
 class EventData(msgspec.Struct):
@@ -97,7 +99,11 @@ class EventsResource:
 
         Without `since` there are no events, only the position to start from. If `more` is true, request the rest with
         `since` set to the returned `position`.
+
+        With `wait`, the response comes when there is an event, or when the time is up: long polling, for networks in
+        which no stream survives. Such a request counts as an open connection of the user.
         """
+        # The HTTP ingress hands a GET with `wait` over to gateway.live.long_poll.
         since = call.query()["since"]
         after = Position.parse(since) if since else None
         page = await self.inboxes.read_log(call.user, after, self.new_epoch(), call.guard)
@@ -117,7 +123,7 @@ OPERATIONS = [
         EventsResource.pull,
         "Pull events",
         EVENTS,
-        query=(SINCE,),
+        query=(SINCE, WAIT),
         tag="Live",
         strict=True,
         is_live=True,
