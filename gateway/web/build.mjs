@@ -40,6 +40,7 @@ const SETTINGS = {
 /** Files in dist/assets by name. A service worker is a classic script, because Firefox has no others. */
 const ASSETS = {
   html: { entry: "src/bell/html.ts", format: "esm" },
+  panel: { entry: "src/bell/panel.ts", format: "esm" },
   theme: { entry: "src/bell/theme.ts", format: "esm" },
   purify: { entry: "src/bell/purify.ts", format: "esm" },
   settings: { entry: "src/bell/settings.ts", format: "esm" },

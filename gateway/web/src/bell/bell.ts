@@ -1,8 +1,8 @@
 import type { Client, Notification } from "../client/types.ts";
-import { h, icon, set, write } from "./dom.ts";
+import { BELL, drawing, h, set, write } from "./dom.ts";
 import { InboxElement } from "./element.ts";
 import { contain } from "./keyboard.ts";
-import { createPanel, type Panel } from "./panel.ts";
+import type { Panel } from "./panel.ts";
 import { place } from "./place.ts";
 
 const ANNOUNCE_MS = 5000;
@@ -12,10 +12,11 @@ const fillsScreen = () => matchMedia("(max-width: 479.98px)").matches;
 /** `<inbox-bell>`: a button with the number of unread notifications, and the inbox in a popover. */
 export class InboxBell extends InboxElement {
   #badge = h("span", { part: "badge", "aria-hidden": "true" });
-  #button = h("button", { part: "button", "aria-haspopup": "dialog", "aria-expanded": "false" }, icon("bell"), this.#badge);
+  #button = h("button", { part: "button", "aria-haspopup": "dialog", "aria-expanded": "false" }, drawing(BELL), this.#badge);
   #live = h("div", { class: "unseen", role: "status" });
   #popover = h("div", { part: "panel", role: "dialog", popover: "auto", tabindex: -1 });
-  #panel: Panel | null = null;
+  #panel: Promise<Panel | null> | undefined;
+  #load: () => Promise<Panel | null> = async () => null;
   #opened: AbortController | null = null;
   #arrived = 0; // since the last announcement
   #latest = "";
@@ -26,7 +27,7 @@ export class InboxBell extends InboxElement {
     const [button, popover] = [this.#button, this.#popover];
     this.root.append(button, this.#live, popover);
     button.popoverTargetElement = popover;
-    for (const type of ["pointerenter", "focus"]) button.addEventListener(type, () => this.#panel?.prepare());
+    for (const type of ["pointerenter", "focus"]) button.addEventListener(type, () => this.#prepare());
     popover.addEventListener("toggle", () => this.#toggled());
     popover.addEventListener("keydown", (event) => fillsScreen() && contain(event, popover));
     // The Tab key leaves the panel at its end, and nothing should stay open behind the focus.
@@ -46,13 +47,35 @@ export class InboxBell extends InboxElement {
   protected override show(client: Client | null, signal: AbortSignal): void {
     if (this.locale) this.#popover.dir = this.texts.direction;
     set(this.#popover, "aria-label", this.text("title"));
-    this.#panel = createPanel(this, client, signal, () => this.close());
-    this.#popover.replaceChildren(this.#panel.element);
-    this.#panel.show(this.#opened !== null);
+    this.#popover.replaceChildren();
+    this.#panel = undefined;
+    this.#load = () => (this.#panel ??= this.#create(client, signal));
+    (globalThis.requestIdleCallback ?? setTimeout)(() => signal.aborted || this.#load());
+    if (this.#opened) this.#load();
     const count = () => this.#count(client?.counts.unreadCount ?? 0);
     client?.addEventListener("counts", count, { signal });
     client?.addEventListener("new", ({ detail }: any) => this.#announce((detail as Notification).title), { signal });
     count();
+  }
+
+  async #create(client: Client | null, signal: AbortSignal): Promise<Panel | null> {
+    try {
+      const panel = await this.createPanel(client, signal, () => this.close());
+      if (!panel) return null;
+      this.#popover.replaceChildren(panel.element);
+      panel.show(this.#opened !== null);
+      return panel;
+    } catch (error) {
+      this.#panel = undefined; // so that the next opening tries again
+      this.#popover.replaceChildren(h("p", { part: "failed", role: "alert" }, this.text("failed")));
+      this.emit("inbox-error", { error: error as Error });
+      return null;
+    }
+  }
+
+  /** Fetch the list, because the pointer or the focus says that it will be opened. */
+  async #prepare(): Promise<void> {
+    (await this.#load())?.prepare();
   }
 
   #count(count: number): void {
@@ -82,7 +105,7 @@ export class InboxBell extends InboxElement {
     set(this.#button, "aria-expanded", `${open}`);
     this.#opened?.abort();
     this.#opened = open ? new AbortController() : null;
-    this.#panel?.show(open);
+    this.#load().then((panel) => panel?.show(this.#opened !== null));
     if (!this.#opened) return;
     const { signal } = this.#opened;
     const move = () => place(popover, this.#button, Math.min(600, innerHeight * 0.8));

@@ -3,6 +3,7 @@ import { load } from "./assets.ts";
 import { type Config, configOf } from "./config.ts";
 import { set } from "./dom.ts";
 import { english, type Key, type Locale, localeFor, type Messages } from "./locale.ts";
+import type { Panel } from "./panel.ts";
 import { join, leave, serves, type Session } from "./session.ts";
 import { sheet } from "./styles.ts";
 import type { InboxEvents } from "./types.ts";
@@ -101,6 +102,16 @@ export abstract class InboxElement extends HTMLElement {
    * The signal aborts before the next call, and when the element leaves the page.
    */
   protected abstract show(client: Client | null, signal: AbortSignal): void;
+
+  /** Load and create what shows the notifications. Null if the client was replaced meanwhile. */
+  protected async createPanel(client: Client | null, signal: AbortSignal, close?: () => void): Promise<Panel | null> {
+    const url = client?.url ?? this.url ?? location.origin;
+    const { createPanel, panelSheet } = await load<typeof import("./panel.ts")>("panel.js", url);
+    if (signal.aborted) return null;
+    const { adoptedStyleSheets } = this.root;
+    if (!adoptedStyleSheets.includes(panelSheet())) adoptedStyleSheets.push(panelSheet());
+    return createPanel(this, client, signal, close);
+  }
 
   async #apply(): Promise<void> {
     const client = this.isConnected ? this.client || this.#shared() : null;

@@ -1,13 +1,18 @@
 import type { Client } from "../client/types.ts";
 import { InboxElement } from "./element.ts";
-import { createPanel } from "./panel.ts";
 
 /** `<inbox-list>`: the inbox as a part of a page. */
 export class InboxList extends InboxElement {
-  protected override show(client: Client | null, signal: AbortSignal): void {
-    const panel = createPanel(this, client, signal);
-    if (this.locale) panel.element.dir = this.texts.direction;
-    this.root.replaceChildren(panel.element);
-    panel.show(true);
+  protected override async show(client: Client | null, signal: AbortSignal): Promise<void> {
+    try {
+      const panel = await this.createPanel(client, signal);
+      if (!panel) return;
+      if (this.locale) panel.element.dir = this.texts.direction;
+      this.root.replaceChildren(panel.element);
+      panel.show(true);
+    } catch (error) {
+      this.root.replaceChildren(this.text("failed"));
+      this.emit("inbox-error", { error: error as Error });
+    }
   }
 }

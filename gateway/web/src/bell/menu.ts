@@ -1,4 +1,5 @@
-import { focused, h, type Icon, icon, set } from "./dom.ts";
+import { focused, h, set } from "./dom.ts";
+import { type Icon, icon } from "./icons.ts";
 import { move } from "./keyboard.ts";
 import { place } from "./place.ts";
 

@@ -1,12 +1,24 @@
+/** What the bell shows when it is opened, and the list at once. A file of its own, which the page loads when it is idle. */
+
 import type { Client, InboxErrorShape } from "../client/types.ts";
 import { commands } from "./commands.ts";
-import { h, icon, iconButton, set, write } from "./dom.ts";
+import { h, set, write } from "./dom.ts";
 import type { InboxElement } from "./element.ts";
+import { icon, iconButton } from "./icons.ts";
 import { reachable } from "./keyboard.ts";
+import css from "./panel.css";
 import { createRows, type Rows } from "./rows.ts";
 import { placeholder } from "./states.ts";
 import { tabBar, tabsOf } from "./tabs.ts";
 import { undoBar } from "./undo.ts";
+
+let shared: CSSStyleSheet | undefined;
+
+/** Return the style sheet of panels, for the shadow roots in which they are. */
+export function panelSheet(): CSSStyleSheet {
+  if (!shared) (shared = new CSSStyleSheet()).replaceSync(css);
+  return shared;
+}
 
 const RECONNECTING_AFTER_MS = 3000; // most reconnections are over before
 const TICK_MS = 30_000;

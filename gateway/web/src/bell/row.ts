@@ -1,7 +1,8 @@
 import type { Notification } from "../client/types.ts";
 import { plainText, showContent } from "./content.ts";
-import { h, icon, iconButton, set, write } from "./dom.ts";
+import { h, set, write } from "./dom.ts";
 import type { InboxElement } from "./element.ts";
+import { icon, iconButton } from "./icons.ts";
 import { reachable } from "./keyboard.ts";
 import { actionsOf, safeUrl } from "./links.ts";
 import { ago, exactly } from "./time.ts";

@@ -1,7 +1,8 @@
 import type { InboxErrorShape, InboxStore } from "../client/types.ts";
 import type { Commands } from "./commands.ts";
-import { arrange, focused, h, icon } from "./dom.ts";
+import { focused, h } from "./dom.ts";
 import type { InboxElement } from "./element.ts";
+import { icon } from "./icons.ts";
 import { move } from "./keyboard.ts";
 import { openMenu } from "./menu.ts";
 import { createRow, type Row } from "./row.ts";
@@ -211,4 +212,15 @@ export function createRows(
       return current !== undefined;
     },
   };
+}
+
+/** Make `elements` the children of `parent`, and move only those that are not in place. */
+function arrange(parent: Element, elements: readonly Element[]): void {
+  const kept = new Set(elements);
+  for (const child of [...parent.children]) if (!kept.has(child)) child.remove();
+  let place = parent.firstElementChild;
+  for (const element of elements) {
+    if (element === place) place = place.nextElementSibling;
+    else parent.insertBefore(element, place);
+  }
 }

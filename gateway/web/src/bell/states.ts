@@ -1,4 +1,5 @@
-import { h, type Icon, icon } from "./dom.ts";
+import { h } from "./dom.ts";
+import { type Icon, icon } from "./icons.ts";
 
 /** A state that takes the place of the list: a picture, what it is, why, and at most one action. */
 export interface Placeholder {
@@ -22,7 +23,7 @@ export function placeholder({ icon: name, title, hint, detail, action }: Placeho
 }
 
 export function plainButton(label: string, click: () => void): HTMLElement {
-  return h("button", { part: "secondary", click }, label);
+  return h("button", { part: "plain", click }, label);
 }
 
 /** Rows in the geometry of real ones, while the first page is loaded. */

@@ -1,4 +1,5 @@
-import { h, type Icon, icon } from "./dom.ts";
+import { h } from "./dom.ts";
+import { type Icon, icon } from "./icons.ts";
 
 const SHOWN_MS = 5000;
 
