@@ -10,7 +10,8 @@ SOURCES = WEB / "src" / "bell"
 
 
 def test_the_modules_pass_their_tests(tmp_path: Path) -> None:
-    entries = [SOURCES / "english.ts", SOURCES / "locale.ts", SOURCES / "theme.ts", *SOURCES.glob("locales/*.ts")]
+    names = ("english.ts", "settings_english.ts", "locale.ts", "theme.ts")
+    entries = [*(SOURCES / name for name in names), *SOURCES.glob("locales/*.ts")]
     options = ("--bundle", "--format=esm", "--loader:.css=text", '--define:__VERSION__="0.0.0"', "--log-level=error")
     command = (str(web_modules() / ".bin" / "esbuild"), *map(str, entries), *options, f"--outdir={tmp_path}")
     subprocess.run((*command, f"--outbase={SOURCES}", "--out-extension:.js=.mjs"), check=True, timeout=60)

@@ -5,7 +5,9 @@ import { readdirSync } from "node:fs";
 import test from "node:test";
 
 const { SOURCES, MODULES } = process.env;
-const { ENGLISH } = await import(`${MODULES}/english.mjs`);
+const { ENGLISH: OF_THE_BELL } = await import(`${MODULES}/english.mjs`);
+const { SETTINGS_ENGLISH } = await import(`${MODULES}/settings_english.mjs`);
+const ENGLISH = { ...OF_THE_BELL, ...SETTINGS_ENGLISH };
 const { english, Locale, localeFor } = await import(`${MODULES}/locale.mjs`);
 
 const languages = readdirSync(`${SOURCES}/locales`).map((file) => file.split(".")[0]);
@@ -16,7 +18,7 @@ for (const language of ["en", ...languages]) {
   test(`${language} has every text, every plural form, and the same placeholders as English`, async () => {
     const messages = language === "en" ? ENGLISH : (await import(`${MODULES}/locales/${language}.mjs`)).default;
     const { pluralCategories } = new Intl.PluralRules(language).resolvedOptions();
-    assert.deepEqual(Object.keys(messages), Object.keys(ENGLISH));
+    assert.deepEqual(Object.keys(messages).sort(), Object.keys(ENGLISH).sort());
     for (const [key, text] of Object.entries(messages)) {
       assert.equal(typeof text, typeof ENGLISH[key], key);
       if (typeof text !== "string") assert.deepEqual(Object.keys(text).sort(), [...pluralCategories].sort(), key);

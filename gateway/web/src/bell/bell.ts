@@ -4,6 +4,7 @@ import { InboxElement } from "./element.ts";
 import { contain } from "./keyboard.ts";
 import type { Panel } from "./panel.ts";
 import { place } from "./place.ts";
+import { resumePush } from "./preferences.ts";
 
 const ANNOUNCE_MS = 5000;
 
@@ -56,6 +57,7 @@ export class InboxBell extends InboxElement {
     client?.addEventListener("counts", count, { signal });
     client?.addEventListener("new", ({ detail }: any) => this.#announce((detail as Notification).title), { signal });
     count();
+    if (client) resumePush(this, client, signal);
   }
 
   async #create(client: Client | null, signal: AbortSignal): Promise<Panel | null> {

@@ -6,11 +6,12 @@ export interface Config {
   readonly ws?: { readonly channel?: string };
   /** What the user, or else the project, has saved for the `inbox` integration. */
   readonly inbox?: {
-    readonly theme?: unknown;
+    readonly theme?: object;
     readonly locale?: string;
     readonly images?: { readonly emptyInboxUrl?: string };
   };
-  readonly channels?: { readonly web_push?: { readonly enabled?: boolean } };
+  /** Whether the project has set up a channel, so that notifications can reach the user there. */
+  readonly channels?: { readonly [channel: string]: { readonly enabled?: boolean } | undefined };
 }
 
 const known = new WeakMap<Client, Promise<Config>>();

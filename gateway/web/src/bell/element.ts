@@ -5,7 +5,7 @@ import { set } from "./dom.ts";
 import { english, type Key, type Locale, localeFor, type Messages } from "./locale.ts";
 import type { Panel } from "./panel.ts";
 import { join, leave, serves, type Session } from "./session.ts";
-import { sheet } from "./styles.ts";
+import { adopt, sheet } from "./styles.ts";
 import type { InboxEvents } from "./types.ts";
 
 const CREDENTIALS = ["api-key", "user-external-id", "user-email", "user-hmac", "token", "url"];
@@ -140,7 +140,7 @@ export abstract class InboxElement extends HTMLElement {
     this.refresh();
     if (!inbox.theme) return;
     const { themeSheet } = await load<typeof import("./theme.ts")>("theme.js", client.url);
-    this.root.adoptedStyleSheets.push(themeSheet(inbox.theme));
+    adopt(this.root, themeSheet(inbox.theme));
   }
 
   /** Load the texts, and return whether the element must be drawn again. */

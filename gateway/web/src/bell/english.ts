@@ -1,6 +1,7 @@
 /**
- * The texts of the elements. `{name}` is a placeholder. A text that depends on `count` has a form for each plural
- * category of its language (Intl.PluralRules). Other languages are in locales/.
+ * The texts of the elements, except those of the settings (settings_english.ts). `{name}` is a placeholder. A text that
+ * depends on `count` has a form for each plural category of its language (Intl.PluralRules). Other languages are in
+ * locales/.
  */
 export const ENGLISH = {
   title: "Notifications",
@@ -51,29 +52,5 @@ export const ENGLISH = {
   offline: "You’re offline",
   queued: { one: "{count} change will be sent later", other: "{count} changes will be sent later" },
   refused: "A change was taken back: {reason}",
-  settings_hint: "Choose how you hear about each topic.",
-  category: "Topic",
-  channel: "{channel} for {category}",
-  in_app: "Inbox",
-  mobile_push: "Mobile",
-  web_push: "Browser",
-  email: "Email",
-  slack: "Slack",
-  sms: "SMS",
-  teams: "Teams",
-  uncategorized: "Everything else",
-  inbox_off: "New ones won’t appear in this inbox.",
-  save_failed: "“{category}” couldn’t be changed",
   settings_failed: "Settings couldn’t be loaded",
-  no_settings: "No settings yet",
-  no_settings_hint: "Topics appear here once you get notifications.",
-  push: "Browser notifications",
-  push_off: "Get notified even when this page is closed.",
-  push_on: "On in this browser.",
-  push_denied: "Blocked by your browser. Allow notifications for this site in the browser’s settings, then reload.",
-  push_install: "On iPhone and iPad, first add this site to the Home Screen: tap Share, then “Add to Home Screen”.",
-  push_unsupported: "This browser doesn’t support notifications.",
-  push_failed: "That didn’t work. Try again later.",
-  turn_on: "Turn on",
-  turn_off: "Turn off",
 } as const;

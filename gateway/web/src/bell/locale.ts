@@ -1,13 +1,18 @@
 import { load } from "./assets.ts";
 import { ENGLISH } from "./english.ts";
+import type { SETTINGS_ENGLISH } from "./settings_english.ts";
 
 /** A text in the forms of a language's plural categories. */
 export type Plural = { readonly other: string } & { readonly [category in Intl.LDMLPluralRule]?: string };
 
-export type Key = keyof typeof ENGLISH;
+type English = typeof ENGLISH & typeof SETTINGS_ENGLISH;
+
+export type Key = keyof English;
 
 /** All texts in one language. A page may bring some of them or all (`messages`). */
-export type Messages = { readonly [key in Key]: (typeof ENGLISH)[key] extends string ? string : Plural };
+export type Messages = { readonly [key in Key]: English[key] extends string ? string : Plural };
+
+const fallback: Partial<Messages> = { ...ENGLISH };
 
 /** Languages with a file in locales/. */
 const TRANSLATED = ["ar", "de", "es", "fr", "pt"];
@@ -32,9 +37,14 @@ export class Locale {
     this.#plurals = new Intl.PluralRules(tag);
   }
 
+  /** Add English texts for what other languages lack: those of a module that was loaded later. */
+  learn(english: Partial<Messages>): void {
+    Object.assign(fallback, english);
+  }
+
   /** Return a text. `count` chooses the plural form; numbers are written as the language writes them. */
   text(key: Key, params: Readonly<Record<string, string | number>> = {}): string {
-    const found: string | Plural = this.#messages[key] ?? ENGLISH[key];
+    const found: string | Plural = this.#messages[key] ?? fallback[key] ?? key;
     const form = typeof found === "string" ? found : (found[this.#plurals.select(Number(params["count"]))] ?? found.other);
     return form.replace(/\{(\w+)\}/g, (placeholder, name: string) => {
       const value = params[name] ?? placeholder;

@@ -11,3 +11,9 @@ export function sheet(): CSSStyleSheet {
   }
   return shared;
 }
+
+/** Add a style sheet that was loaded later to a shadow root. */
+export function adopt(root: ShadowRoot, sheet: CSSStyleSheet): void {
+  const { adoptedStyleSheets } = root;
+  if (!adoptedStyleSheets.includes(sheet)) adoptedStyleSheets.push(sheet);
+}

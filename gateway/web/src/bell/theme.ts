@@ -12,13 +12,18 @@ const ON = (fill: string) => `lch(from ${fill} calc((49.44 - l) * infinity) 0 0)
  * Return the style sheet for a theme. Colours are written as the browser has read them, and never as they were sent:
  * nothing in a theme can be anything but a colour, a length or the name of a font.
  */
-export function themeSheet(theme: unknown): CSSStyleSheet {
+export function themeSheet(theme: object): CSSStyleSheet {
+  const known = sheets.get(theme);
+  if (known) return known;
   const sheet = new CSSStyleSheet();
   sheet.insertRule(":host{}");
   const { style } = sheet.cssRules[0] as CSSStyleRule;
   for (const [name, value] of Object.entries(variablesOf(theme, readColor))) style.setProperty(`--l-${name}`, value);
+  sheets.set(theme, sheet);
   return sheet;
 }
+
+const sheets = new WeakMap<object, CSSStyleSheet>();
 
 /** Return the variables for a theme, without `--l-`. What is not valid is left out. */
 export function variablesOf(theme: unknown, color: ReadColor): Record<string, string> {
