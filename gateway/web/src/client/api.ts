@@ -58,6 +58,7 @@ export class Api {
       headers: all,
       body: JSON.stringify(body), // undefined without a body
       cache: "no-store",
+      keepalive: method !== "GET", // a click marks as read, and leaves the page
       signal: AbortSignal.timeout(REQUEST_TIMEOUT_MS),
     }).catch(({ message }: Error) => {
       throw new InboxError(0, [{ message: `${this.#url} cannot be reached, or does not allow this page's origin: ${message}` }]);
