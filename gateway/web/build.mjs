@@ -3,6 +3,7 @@
  *
  * dist/client.js        src/client/, one ES module
  * dist/inbox-bell.js    src/bell/ with the client, one ES module
+ * dist/*.d.ts           the types of both modules
  * dist/assets/          what the bell loads when it needs it: one file of src/bell/locales/, or of ASSETS
  * dist/PAGE/            a page of the gateway: index.html and images of its directory in src, and main.js and style.css with what
  *                       they import. The gateway serves these files at /web/PAGE/, and index.html at an address of its own.
@@ -20,6 +21,7 @@ import { fileURLToPath } from "node:url";
 import { brotliCompressSync, gzipSync } from "node:zlib";
 import { build, transform } from "esbuild";
 import { minify } from "terser";
+import { declarations } from "./declarations.mjs";
 
 const root = fileURLToPath(new URL(".", import.meta.url));
 const dist = `${root}dist`;
@@ -61,6 +63,13 @@ const styles = {
     });
   },
 };
+
+/** What TypeScript knows of the elements of a page that loads the bell. */
+const BY_TAG = `declare global {
+    interface HTMLElementTagNameMap extends InboxElements {
+    }
+}
+`;
 
 /** The built files: content by path in dist. */
 const files = new Map();
@@ -106,7 +115,7 @@ async function page(name, directory) {
 function printSizes() {
   console.log(`${"dist/".padEnd(28)}${["bytes", "gzip", "brotli"].map((name) => name.padStart(8)).join("")}`);
   for (const [name, content] of files) {
-    if (name.endsWith(".map")) continue;
+    if (!/\.(js|css|html)$/.test(name)) continue;
     const sizes = [content.length, gzipSync(content, { level: 9 }).length, brotliCompressSync(content).length];
     console.log(`${name.padEnd(28)}${sizes.map((size) => String(size).padStart(8)).join("")}`);
   }
@@ -120,6 +129,11 @@ for (const [name, { entry, format }] of Object.entries(ASSETS))
 const locales = existsSync(`${root}src/bell/locales`) ? (await readdir(`${root}src/bell/locales`)).sort() : [];
 for (const file of locales) await minified(`src/bell/locales/${file}`, `assets/locale-${basename(file, ".ts")}`);
 for (const [name, directory] of Object.entries(PAGES)) await page(name, directory);
+
+const types = await declarations(root);
+files.set("client.d.ts", await types.of("client/index"));
+files.set("inbox-bell.d.ts", (await types.of("bell/types")) + BY_TAG);
+await types.clean();
 
 await rm(dist, { recursive: true, force: true }); // files that are built no more
 for (const [name, content] of files) {

@@ -22,7 +22,8 @@ def built() -> Path:
     for name in ("src", "dist"):
         shutil.rmtree(copy / name, ignore_errors=True)
     shutil.copy(WEB.parent / "__init__.py", copy.parent)  # has the version
-    shutil.copy(WEB / "build.mjs", copy)
+    for name in ("build.mjs", "declarations.mjs", "tsconfig.json"):
+        shutil.copy(WEB / name, copy)
     shutil.copytree(WEB / "src", copy / "src")
     done = subprocess.run(("npm", "run", "build"), cwd=copy, capture_output=True, text=True, timeout=110, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -54,6 +55,31 @@ def test_a_module_has_its_source_map_beside_it(name: str) -> None:
     source_map = json.loads(path.with_name(f"{path.name}.map").read_text())
     assert len(source_map["sources"]) == len(source_map["sourcesContent"]) > 0
     assert all(not source.startswith("/") for source in source_map["sources"])
+
+
+TYPED_PAGE = """
+import { InboxClient, type Client, type Notification } from "./dist/client.js";
+import type { InboxEvents } from "./dist/inbox-bell.js";
+
+const client: Client = new InboxClient({ apiKey: "k", userExternalId: "ada", getToken: async () => "t" });
+const shown: Notification[] = [...client.inbox({ filter: { read: false } }).state.notifications];
+const bell = document.querySelector("inbox-bell")!;
+bell.client = client;
+const clicked = ({ detail }: InboxEvents["inbox-item-click"]) => shown.push(detail.notification);
+bell.addEventListener("inbox-item-click", clicked);
+// @ts-expect-error There is no such filter.
+client.inbox({ filter: { nothing: true } });
+// @ts-expect-error There is no such theme.
+bell.theme = "purple";
+"""
+
+
+def test_sources_and_a_page_that_uses_the_built_declarations_have_no_type_error(built: Path) -> None:
+    (built.parent / "src" / "client" / "page.ts").write_text(TYPED_PAGE.replace("./dist/", "../../dist/"))
+    done = subprocess.run(
+        ("npm", "run", "--silent", "types"), cwd=built.parent, capture_output=True, text=True, timeout=110, check=False
+    )
+    assert (done.returncode, done.stdout) == (0, "")
 
 
 def test_the_lock_file_has_an_exact_version_and_a_hash_of_every_package_and_no_host() -> None:

@@ -40,3 +40,4 @@ export { EventStreamParser } from "./event_stream.ts";
 export { userHmac } from "./hmac.ts";
 export { Inbox } from "./inbox.ts";
 export { applyEvent } from "./reducer.ts";
+export type * from "./types.ts";
