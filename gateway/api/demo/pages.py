@@ -11,7 +11,9 @@ from gateway.api.system.static_files import StaticFiles
 
 REDIRECT = ResponseSpec(307, "The page to begin with", media_type="", headers=("Location",))
 
-_POLICY = policy(connect_src="'self' ws: wss:")
+_LIVE = "'self' ws: wss:"
+_LIVE_IN_FRAME = policy(connect_src=_LIVE, frame_ancestors="'self'")
+_POLICY = policy(connect_src=_LIVE)
 
 
 class DemoPagesResource:
@@ -19,6 +21,8 @@ class DemoPagesResource:
 
     def __init__(self, gate: DemoGate, files: StaticFiles) -> None:
         self._gate = gate
+        self._shop = Page(files, "demo", policy(frame_src="'self'"))
+        self._device = Page(files, "demo-device", _LIVE_IN_FRAME, is_framed=True)
         self._protocol = Page(files, "demo-protocol", _POLICY)
 
     async def root(self, call: PublicCall) -> Response:
@@ -27,10 +31,12 @@ class DemoPagesResource:
         return RedirectResponse(call.forwarded.prefix + page)
 
     async def shop(self, call: PublicCall) -> Response:
-        """Redirect to the page of the protocol."""
-        if not await self._gate.is_on():
-            raise demo_is_off()
-        return RedirectResponse(f"{call.forwarded.prefix}/demo/protocol")
+        """Return a page that shows the bell on four devices of two people, and lets the visitor send to them."""
+        return await self._served(self._shop, call)
+
+    async def device(self, call: PublicCall) -> Response:
+        """Return the page of one device: a product with the bell in its header."""
+        return await self._served(self._device, call)
 
     async def protocol(self, call: PublicCall) -> Response:
         """Return a page that shows the live protocol: four inboxes, and a log of all messages."""
@@ -46,6 +52,7 @@ _R = DemoPagesResource
 
 OPERATIONS = [
     Operation("GET", "/", PUBLIC, _R.root, "Go to the page to begin with", REDIRECT),
-    Operation("GET", "/demo", PUBLIC, _R.shop, "Get the demo", REDIRECT),
+    Operation("GET", "/demo", PUBLIC, _R.shop, "Get the demo", PAGE),
+    Operation("GET", "/demo/device", PUBLIC, _R.device, "Get a device of the demo", PAGE),
     Operation("GET", "/demo/protocol", PUBLIC, _R.protocol, "Get the demo of the protocol", PAGE),
 ]

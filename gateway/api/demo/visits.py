@@ -96,7 +96,8 @@ class VisitsResource:
         project = await self.gate.enter(call)
         self.limits.count(VISITS, client_network(call.forwarded.client))
         call.fields(await call.body())
-        visitor = self._visitor(call) or new_visitor()
+        known = self._visitor(call)
+        visitor = known or new_visitor()
         await self._touch(project, visitor)
         people = [
             {"id": person, "name": names[0], "external_id": external_id(person, visitor)}
@@ -106,7 +107,12 @@ class VisitsResource:
             {"id": device.id, "person": device.person, "kind": device.kind, "transport": device.transport}
             for device in DEVICES.values()
         ]
-        body = {"people": people, "devices": devices, "can_restart": self.restart is not None}
+        body = {
+            "people": people,
+            "devices": devices,
+            "is_new": known is None,
+            "can_restart": self.restart is not None and await self.gate.is_alone(),
+        }
         return json_response(body, headers=self._cookie(call, visitor))
 
     async def issue_token(self, call: PublicCall) -> Response:

@@ -12,7 +12,7 @@ from gateway.api.core.routing import TRAILING_SLASHES
 from gateway.api.core.schema import Errors, ResponseSpec
 from gateway.api.system.static_files import REVALIDATED, StaticFiles
 
-PAGES = ("demo-protocol", "docs")
+PAGES = ("demo", "demo-device", "demo-protocol", "docs")
 """The directories whose files are served at `/web/`."""
 
 PAGE = ResponseSpec(200, "The page", media_type="text/html")
@@ -38,16 +38,16 @@ def policy(**directives: str) -> str:
 
 
 class Page:
-    """The HTML of a page, with its policy."""
+    """The HTML of a page, with its policy. With `is_framed`, pages of the gateway may frame it, otherwise none."""
 
-    def __init__(self, files: StaticFiles, name: str, content_policy: str):
+    def __init__(self, files: StaticFiles, name: str, content_policy: str, *, is_framed: bool = False):
         self._file = files.get(f"{name}/index.html")
         self._headers = {
             "Cache-Control": REVALIDATED,
             "Content-Security-Policy": content_policy,
             "Cross-Origin-Opener-Policy": "same-origin",
             "Referrer-Policy": "no-referrer",
-            "X-Frame-Options": "DENY",
+            "X-Frame-Options": "SAMEORIGIN" if is_framed else "DENY",
         }
 
     async def response(self, call: PublicCall) -> Response:
