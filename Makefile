@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run web check test channels conformance fuzz loadtest install install-dev lock clean
+.PHONY: run web clients check test channels conformance fuzz loadtest install install-dev lock clean
 
 run: install
 	@$(BIN)/inbox-gateway serve
@@ -46,6 +46,10 @@ install-dev: .venv/installed-dev
 web:
 	cd gateway/web && npm ci --ignore-scripts --no-audit --no-fund && npm run build
 
+# Build the packages for npm, clients/dist. Needs Node 20 and npm.
+clients:
+	cd clients && npm ci --ignore-scripts --no-audit --no-fund && npm run build
+
 # Every file that is installed has a hash in a lock file, the tool that builds our own package too.
 PIP := $(BIN)/pip --disable-pip-version-check
 LOCKED := install --progress-bar off --require-hashes
@@ -76,4 +80,4 @@ lock:
 	rm -rf .venv-lock
 
 clean:
-	rm -rf .venv data build gateway/web/node_modules
+	rm -rf .venv data build gateway/web/node_modules clients/node_modules clients/dist

@@ -1,5 +1,11 @@
 /** The public types of `<inbox-bell>`, `<inbox-list>` and `<inbox-preferences>`. The wrappers in clients/ are made of them. */
 type Theme = "light" | "dark" | "auto";
+/** A text, or its forms by the plural categories of the language. */
+type Text = string | ({
+    readonly other: string;
+} & {
+    readonly [category in Intl.LDMLPluralRule]?: string;
+});
 /** The attributes of all three elements. Each is a property as well, in camel case. */
 interface InboxAttributes {
     /** The project's API key. Not needed with a token, which names it. */
@@ -29,7 +35,7 @@ interface InboxProperties {
     /** A client of the page's own, instead of credentials. The element never closes it. */
     client?: Client | null;
     /** Texts that replace those of the language, by their keys. */
-    messages?: Readonly<Record<string, string>> | null;
+    messages?: Readonly<Record<string, Text>> | null;
 }
 /** The events of the elements. All of them bubble and are composed. */
 interface InboxEvents {
@@ -242,7 +248,7 @@ interface Client extends EventTarget {
         headers?: HeadersInit;
     }): Promise<Response>;
 }
-export { InboxAttributes, InboxElement, InboxElements, InboxEvents, InboxProperties, Theme };
+export { InboxAttributes, InboxElement, InboxElements, InboxEvents, InboxProperties, Text, Theme };
 declare global {
     interface HTMLElementTagNameMap extends InboxElements {
     }

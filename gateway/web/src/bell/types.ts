@@ -4,6 +4,9 @@ import type { Client, ConnectionState, InboxErrorShape, Notification } from "../
 
 export type Theme = "light" | "dark" | "auto";
 
+/** A text, or its forms by the plural categories of the language. */
+export type Text = string | ({ readonly other: string } & { readonly [category in Intl.LDMLPluralRule]?: string });
+
 /** The attributes of all three elements. Each is a property as well, in camel case. */
 export interface InboxAttributes {
   /** The project's API key. Not needed with a token, which names it. */
@@ -34,7 +37,7 @@ export interface InboxProperties {
   /** A client of the page's own, instead of credentials. The element never closes it. */
   client?: Client | null;
   /** Texts that replace those of the language, by their keys. */
-  messages?: Readonly<Record<string, string>> | null;
+  messages?: Readonly<Record<string, Text>> | null;
 }
 
 /** The events of the elements. All of them bubble and are composed. */

@@ -34,6 +34,7 @@
  * transports.ts    WebSocket, and server-sent events over fetch
  */
 
+export type * from "./types.ts";
 export { InboxClient } from "./inbox_client.ts";
 export { InboxError } from "./errors.ts";
 export { EventStreamParser } from "./event_stream.ts";

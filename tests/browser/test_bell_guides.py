@@ -1,0 +1,134 @@
+"""The guides to the bell work as they are written."""
+
+import json
+import re
+from pathlib import Path
+
+from playwright.sync_api import Page, expect
+
+from tests.browser.guide import EXAMPLE, filled, run_in_shell, snippet, snippets
+from tests.browser.site import Site
+
+
+def bell(page: Page, unread: int) -> object:
+    """Wait until the bell has a number of unread notifications."""
+    button = page.get_by_role("button", name=f"Notifications, {unread} unread")
+    expect(button).to_be_visible()
+    return button
+
+
+def test_three_lines_are_a_page_with_a_bell(site: Site, page: Page, tmp_path: Path) -> None:
+    user = "three-lines"
+    writes, sends = (text.replace("ada", user) for text in snippets("README", "sh")[:2])
+    run_in_shell(site, tmp_path, writes)
+    written = (tmp_path / "page.html").read_text()
+    site.pages.add("/favicon.ico", "", "image/x-icon")  # which the page does not name
+    page.goto(site.pages.add("/page.html", written, "text/html"))
+    bell(page, 0)
+    assert '"title":"Your order has shipped"' in run_in_shell(site, tmp_path, sends)
+    bell(page, 1)
+    page.get_by_role("button", name="Notifications, 1 unread").click()
+    expect(page.get_by_role("dialog").get_by_text("Your order has shipped")).to_be_visible()
+
+
+def test_the_three_lines_work_in_a_file(site: Site, page: Page, tmp_path: Path) -> None:
+    run_in_shell(site, tmp_path, snippets("README", "sh")[0].replace("ada", "a-file"))
+    site.send("Into a file", "a-file")
+    page.goto((tmp_path / "page.html").as_uri())
+    bell(page, 1)
+
+
+def test_a_page_follows_links_itself(site: Site, page: Page) -> None:
+    user = "own router"
+    page.goto(site.page(site.element(user), snippet("README", "html", "pushState")))
+    site.send("Order 7", user, action_url=f"{site.pages.url}/orders/7")
+    bell(page, 1)
+    page.get_by_role("button", name="Notifications, 1 unread").click()
+    page.get_by_role("dialog").get_by_text("Order 7").click()
+    page.wait_for_url("**/orders/7")
+    assert site.inbox(user)["unread_count"] == 0
+
+
+def test_the_elements_work_without_the_bell(site: Site, page: Page) -> None:
+    user = "whole page"
+    site.send("On the page", user, category="orders")
+    page.goto(site.page(main=filled(snippet("README", "html", "<inbox-list"), site, user)))
+    expect(page.locator("inbox-list").get_by_text("On the page")).to_be_visible()
+    expect(page.locator("inbox-preferences").get_by_text("orders", exact=False)).to_be_visible()
+
+
+def test_the_policy_of_the_guide_is_enough(site: Site, page: Page) -> None:
+    user = "policy"
+    (policy,) = snippets("content-security-policy", "text")
+    policy = policy.replace(f"wss://{EXAMPLE[8:]}", f"ws://127.0.0.1:{site.network.port}").replace(EXAMPLE, site.url)
+    site.send("Under a policy", user, content="<p>With <b>markup</b></p>")
+    page.goto(
+        site.pages.add_page(
+            site.element(user, locale="de"),
+            head=site.script(),
+            policy=f"{' '.join(policy.split())}; report-uri /reports",
+        )
+    )
+    page.get_by_role("button", name="Benachrichtigungen").click()
+    expect(page.get_by_role("dialog").locator("b", has_text="markup")).to_be_visible()
+
+
+def test_a_pinned_version_has_the_hash_of_the_gateway(site: Site, page: Page, tmp_path: Path) -> None:
+    hashes = json.loads(run_in_shell(site, tmp_path, *snippets("content-security-policy", "sh")))
+    (script,) = snippets("content-security-policy", "html")
+    (name,) = re.findall(r"[\w-]+@[\d.]+\.js", script)
+    assert name == f"inbox-bell@{hashes['version']}.js"
+    script = filled(script, site, "pinned").replace("sha384-…", hashes["files"][name])
+    page.goto(site.pages.add_page(script + site.element("pinned")))
+    bell(page, 0)
+
+
+def test_a_slot_replaces_the_empty_inbox_and_css_reaches_the_parts(site: Site, page: Page) -> None:
+    style = site.pages.add("/guide.css", "".join(snippets("theming", "css")), "text/css")
+    element = filled(snippet("theming", "html", 'slot="empty"'), site, "theming")
+    page.goto(site.page(element, head=f'<link rel="stylesheet" href="{style}">'))
+    bell(page, 0)
+    page.get_by_role("button", name="Notifications, 0 unread").click()
+    expect(page.get_by_text("No news is good news.")).to_be_visible()
+    site.send("Serif", "theming")
+    title = page.get_by_role("dialog").get_by_text("Serif")
+    expect(title).to_be_visible()
+    assert title.evaluate("element => getComputedStyle(element).fontFamily") == "Georgia, serif"
+
+
+def test_a_page_brings_its_own_language_and_texts(site: Site, page: Page) -> None:
+    user = "languages"
+    element = filled(snippet("translations", "html", 'locale="pt-BR"'), site, user)
+    page.goto(site.page(element))
+    page.get_by_role("button", name="Notificações").click()
+    page.goto(site.page(site.element(user) + snippet("translations", "html", "messages =")))
+    page.get_by_role("button", name="Notifications, 0 unread").click()
+    expect(page.get_by_role("heading", name="What’s new")).to_be_visible()
+
+
+def test_event_source_alone_shows_what_arrives(site: Site, page: Page) -> None:
+    user = "event source"
+    script = filled(snippets("webview", "html")[1], site, user)
+    credentials = f"<script>window.credentials = {json.dumps({'token': site.token(user)})}</script>"
+    page.goto(site.pages.add_page(credentials + script))
+    expect(page.locator("#unread")).to_have_text("0")
+    sent = site.send("By EventSource", user)
+    expect(page.locator("#titles")).to_have_text("By EventSource")
+    expect(page.locator("#unread")).to_have_text("1")
+    site.request("POST", f"/notifications/{sent}/read", user)
+    expect(page.locator("#unread")).to_have_text("0")
+
+
+def test_an_inbox_is_drawn_with_the_client(site: Site, page: Page) -> None:
+    user = "own inbox"
+    for number in range(21):
+        site.send(f"Number {number}", user)
+    page.goto(site.pages.add_page(filled(snippets("client", "html")[0], site, user)))
+    expect(page.locator("#unread")).to_have_text("21")
+    expect(page.locator("#list li")).to_have_count(20)
+    page.locator("#more").click()
+    expect(page.locator("#list li")).to_have_count(21)
+    expect(page.locator("#more")).to_be_hidden()
+    page.get_by_text("• Number 20").click()
+    expect(page.locator("#unread")).to_have_text("20")
+    expect(page.get_by_text("Number 20", exact=True)).to_be_visible()
