@@ -4,7 +4,7 @@ import { InboxElement } from "./element.ts";
 import { contain } from "./keyboard.ts";
 import type { Panel } from "./panel.ts";
 import { place } from "./place.ts";
-import { resumePush } from "./preferences.ts";
+import { resumePush, settingsOf } from "./preferences.ts";
 
 const ANNOUNCE_MS = 5000;
 
@@ -62,7 +62,7 @@ export class InboxBell extends InboxElement {
 
   async #create(client: Client | null, signal: AbortSignal): Promise<Panel | null> {
     try {
-      const panel = await this.createPanel(client, signal, () => this.close());
+      const panel = await this.createPanel(client, signal, settingsOf, () => this.close());
       if (!panel) return null;
       this.#popover.replaceChildren(panel.element);
       panel.show(this.#opened !== null);

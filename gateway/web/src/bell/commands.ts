@@ -1,4 +1,4 @@
-import type { Client, Notification } from "../client/types.ts";
+import type { Client, Filter, Notification } from "../client/types.ts";
 import type { InboxElement } from "./element.ts";
 import type { MenuItem } from "./menu.ts";
 import type { UndoBar } from "./undo.ts";
@@ -36,7 +36,11 @@ export function commands({ emit, text }: InboxElement, client: Client, bar: Undo
     },
 
     /** Return what a key does. */
-    byKey: { r: toggleRead, e: toggleArchived, Delete: remove } as Record<string, (notification: Notification) => void>,
+    byKey: { r: toggleRead, e: toggleArchived, Delete: remove, Backspace: remove } as Record<string, (notification: Notification) => void>,
+
+    archiveRead(filter: Filter) {
+      send(client.archiveAll({ ...filter, read: true }));
+    },
 
     menu(notification: Notification): MenuItem[] {
       const read = notification.read_at === null;

@@ -3,7 +3,7 @@ import { load } from "./assets.ts";
 import { type Config, configOf } from "./config.ts";
 import { set } from "./dom.ts";
 import { english, type Key, type Locale, localeFor, type Messages } from "./locale.ts";
-import type { Panel } from "./panel.ts";
+import type { Panel, PanelOptions } from "./panel.ts";
 import { join, leave, serves, type Session } from "./session.ts";
 import { adopt, sheet } from "./styles.ts";
 import type { InboxEvents } from "./types.ts";
@@ -48,7 +48,7 @@ export abstract class InboxElement extends HTMLElement {
   #pending = false;
   #look: unknown[] = [];
   /** What the project or the user has saved for the `inbox` integration. */
-  protected saved: Config["inbox"] = {};
+  saved: Config["inbox"] = {};
 
   constructor() {
     super();
@@ -104,13 +104,17 @@ export abstract class InboxElement extends HTMLElement {
   protected abstract show(client: Client | null, signal: AbortSignal): void;
 
   /** Load and create what shows the notifications. Null if the client was replaced meanwhile. */
-  protected async createPanel(client: Client | null, signal: AbortSignal, close?: () => void): Promise<Panel | null> {
+  protected async createPanel(
+    client: Client | null,
+    signal: AbortSignal,
+    settings: PanelOptions["settings"],
+    close?: () => void,
+  ): Promise<Panel | null> {
     const url = client?.url ?? this.url ?? location.origin;
     const { createPanel, panelSheet } = await load<typeof import("./panel.ts")>("panel.js", url);
     if (signal.aborted) return null;
-    const { adoptedStyleSheets } = this.root;
-    if (!adoptedStyleSheets.includes(panelSheet())) adoptedStyleSheets.push(panelSheet());
-    return createPanel(this, client, signal, close);
+    adopt(this.root, panelSheet());
+    return createPanel(this, client, signal, { settings, close });
   }
 
   async #apply(): Promise<void> {

@@ -34,7 +34,7 @@ export function openMenu(button: HTMLElement, items: readonly MenuItem[]): void 
       return h("button", { role: "menuitem", tabindex: -1, part: "menu-item", click }, icon(symbol), label, h("kbd", {}, key));
     }),
   );
-  button.closest(".rows")!.append(menu);
+  button.closest(".inbox")!.append(menu);
   menu.showPopover();
   place(menu, button);
   (menu.firstElementChild as HTMLElement).focus();

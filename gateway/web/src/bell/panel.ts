@@ -7,8 +7,9 @@ import type { InboxElement } from "./element.ts";
 import { icon, iconButton } from "./icons.ts";
 import { reachable } from "./keyboard.ts";
 import css from "./panel.css";
+import { safeUrl } from "./links.ts";
 import { createRows, type Rows } from "./rows.ts";
-import { placeholder } from "./states.ts";
+import { placeholder, type Placeholder } from "./states.ts";
 import { tabBar, tabsOf } from "./tabs.ts";
 import { undoBar } from "./undo.ts";
 
@@ -32,13 +33,26 @@ export interface Panel {
   show(visible: boolean): void;
 }
 
+export interface PanelOptions {
+  /** Creates the notification settings. */
+  readonly settings: (host: InboxElement, client: Client) => HTMLElement;
+  /** Closes the popover. */
+  readonly close?: (() => void) | undefined;
+}
+
 /** Create a panel. It ends with the signal. */
-export function createPanel(host: InboxElement, client: Client | null, signal: AbortSignal, close?: () => void): Panel {
+export function createPanel(
+  host: InboxElement,
+  client: Client | null,
+  signal: AbortSignal,
+  { settings: settingsOf, close }: PanelOptions,
+): Panel {
   const { text } = host;
   const tabs = tabsOf(host);
   const lists: (Rows | undefined)[] = [];
   const undo = undoBar();
   let at = 0;
+  let settings: HTMLElement | undefined;
   let visible = false;
   let late = false;
   let lateTimer: ReturnType<typeof setTimeout> | undefined;
@@ -50,14 +64,19 @@ export function createPanel(host: InboxElement, client: Client | null, signal: A
   const readAll = iconButton("readAll", text("read_all"), "read-all", () => {
     client!.readAll({ ...tabs[at]!.filter, read: false }).catch(() => {});
   });
+  const title = h("slot", { name: "header" }, text("title"));
+  const back = iconButton("back", text("back"), "back", () => showSettings(false));
+  const openSettings = iconButton("settings", text("settings"), "open-settings", () => showSettings(true));
   const element = h(
     "div",
     { part: "inbox", keydown },
     h(
       "header",
       { part: "header" },
-      h("h2", { part: "title" }, h("slot", { name: "header" }, text("title"))),
+      back,
+      h("h2", { part: "title" }, title),
       readAll,
+      openSettings,
       close && iconButton("close", text("close"), "close", close),
     ),
     bar,
@@ -84,8 +103,20 @@ export function createPanel(host: InboxElement, client: Client | null, signal: A
     if (visible) prepare();
   }
 
-  function empty() {
-    return at ? { ...tabs[at]!.empty, action: [text("show_all"), () => choose(0)] as const } : tabs[at]!.empty;
+  /** Show the settings in place of the lists, or the lists again. */
+  function showSettings(on: boolean) {
+    settings?.remove();
+    settings = on ? settingsOf(host, client!) : undefined;
+    if (settings) body.append(settings);
+    set(element, "data-settings", on);
+    write(title, text(on ? "settings" : "title"));
+    (on ? back : openSettings).focus();
+  }
+
+  function empty(): Placeholder {
+    const { empty: shown } = tabs[at]!;
+    if (at) return { ...shown, action: [text("show_all"), () => choose(0)] };
+    return { ...shown, image: safeUrl(host.saved?.images?.emptyInboxUrl) ?? undefined };
   }
 
   function prepare() {
@@ -175,7 +206,10 @@ export function createPanel(host: InboxElement, client: Client | null, signal: A
     prepare,
     show(now) {
       visible = now;
-      if (!now) return undo.end();
+      if (!now) {
+        if (settings) showSettings(false);
+        return undo.end();
+      }
       prepare();
       lists[at]?.tick();
       markSeen();

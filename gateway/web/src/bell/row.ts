@@ -30,17 +30,25 @@ export function createRow(host: InboxElement, notification: Notification): Row {
     if (body) showContent(body, content!, host.using?.url ?? "");
     set(time, "datetime", new Date(sent_at * 1000).toISOString());
     set(time, "title", exactly(sent_at, host.texts.tag));
+    const menu = iconButton("more", host.text("more", { title }), "item-menu");
+    const href = safeUrl(action_url);
+    const template = host.querySelector<HTMLTemplateElement>(":scope > template[slot=item]");
+    if (template) {
+      const link = h("a", { part: "item-link", href, tabindex: -1, "aria-hidden": "true" });
+      element.replaceChildren(h("span", { part: "dot" }), link, h("div", {}, filled(template, notification)), time, menu);
+      return choose(false);
+    }
     element.replaceChildren(
       h("span", { part: "dot" }),
       h("span", { part: "avatar", "aria-hidden": "true" }, initials(category) || icon("bell")),
       // The link covers the whole row, so that Ctrl, the middle button and the context menu work everywhere.
-      h("a", { part: "item-title", href: safeUrl(action_url), tabindex: -1, dir: "auto" }, title),
+      h("a", { part: "item-title", href, tabindex: -1, dir: "auto" }, title),
       time,
       body,
       actions.length
         ? h("div", { part: "actions" }, ...actions.map(({ label, url }) => h("a", { part: "action", href: url, tabindex: -1 }, label)))
         : "",
-      iconButton("more", host.text("more", { title }), "item-menu"),
+      menu,
     );
     choose(false);
   }
@@ -71,6 +79,17 @@ export function createRow(host: InboxElement, notification: Notification): Row {
 }
 
 const CONTENT = ["title", "content", "category", "action_url", "custom_attributes"] as const;
+
+/** Return a copy of the page's own template, in which elements with `data-field="title"` have the text of that field. */
+function filled(template: HTMLTemplateElement, notification: Notification): Node {
+  const copy = document.importNode(template.content, true);
+  for (const element of copy.querySelectorAll<HTMLElement>("[data-field]")) {
+    const path = element.dataset["field"]!.split(".");
+    const value = path.reduce<unknown>((part, name) => (part as Record<string, unknown> | null)?.[name], notification);
+    write(element, plainText(`${value ?? ""}`));
+  }
+  return copy;
+}
 
 function initials(category: string | null): string {
   return (category?.match(/[\p{L}\p{N}]+/gu) ?? []).slice(0, 2).map((word) => [...word][0]!.toUpperCase()).join("");

@@ -26,7 +26,7 @@ export interface Rows {
 export function createRows(
   host: InboxElement,
   store: InboxStore,
-  { open, menu, byKey }: Commands,
+  { open, menu, byKey, archiveRead: archive }: Commands,
   empty: () => Placeholder,
   signal: AbortSignal,
 ): Rows {
@@ -73,7 +73,7 @@ export function createRows(
     const row = rowOf(event.target);
     const { key } = event;
     if (!row || event.ctrlKey || event.metaKey || event.altKey || move(event, feed)) return;
-    if (key === "Enter" && event.target === row.element) row.element.querySelector("a")!.click();
+    if (key === "Enter" && event.target === row.element) (row.element.querySelector("a") ?? row.element).click();
     else if (byKey[key]) byKey[key](row.notification);
     else return;
     event.preventDefault();
@@ -173,7 +173,9 @@ export function createRows(
         ? []
         : error
           ? [h("span", { role: "alert", title: message }, text("failed_more")), plainButton(...retry)]
-          : [hasMore ? h("i", { class: "spinner" }) : text("end")]),
+          : hasMore
+            ? [h("i", { class: "spinner" })]
+            : [text("end"), ...(store.filter.archived ? [] : [plainButton(text("archive_read"), archiveRead)])]),
     );
     instead.replaceChildren(
       length
@@ -188,6 +190,11 @@ export function createRows(
             })
           : h("slot", { name: "empty" }, placeholder(empty())),
     );
+  }
+
+  function archiveRead() {
+    archive(store.filter);
+    element.scrollTop = 0;
   }
 
   function setAbove(count: number) {

@@ -4,17 +4,19 @@ import { type Icon, icon } from "./icons.ts";
 /** A state that takes the place of the list: a picture, what it is, why, and at most one action. */
 export interface Placeholder {
   readonly icon: Icon;
+  /** The address of a picture that replaces the icon. */
+  readonly image?: string | undefined;
   readonly title: string;
   readonly hint?: string | undefined;
   readonly detail?: string | undefined | false;
   readonly action?: readonly [label: string, run: () => void];
 }
 
-export function placeholder({ icon: name, title, hint, detail, action }: Placeholder): HTMLElement {
+export function placeholder({ icon: name, image, title, hint, detail, action }: Placeholder): HTMLElement {
   return h(
     "div",
     { part: "state" },
-    h("div", { part: "picture" }, icon(name)),
+    image ? h("img", { part: "picture", src: image, alt: "" }) : h("div", { part: "picture" }, icon(name)),
     h("b", {}, title),
     hint && h("p", {}, hint),
     detail && h("small", {}, detail),
