@@ -4,11 +4,17 @@ import re
 import shutil
 import subprocess
 import sys
+import sysconfig
 import tomllib
+import venv
 import zipfile
 from pathlib import Path
 
+import httpx
 import pytest
+
+from gateway import __version__
+from tests.servers import Gateway
 
 ROOT = Path(__file__).parent.parent
 LOCKS = ("requirements.lock", "requirements-dev.lock", "requirements-build.lock")
@@ -80,17 +86,63 @@ def test_a_program_whose_packages_are_not_installed_prints_how_to_install_them(m
     assert f"run `{target}`" in line
 
 
-def test_the_package_contains_the_built_pages_and_the_lua_functions_and_no_web_sources(tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the path of a wheel that was built from a copy of the sources."""
+    copy = tmp_path_factory.mktemp("sources")
     for name in ("pyproject.toml", "README.md", "LICENSE"):
-        shutil.copy(ROOT / name, tmp_path)
-    shutil.copytree(
-        ROOT / "gateway", tmp_path / "gateway", ignore=shutil.ignore_patterns("__pycache__", "node_modules")
-    )
+        shutil.copy(ROOT / name, copy)
+    shutil.copytree(ROOT / "gateway", copy / "gateway", ignore=shutil.ignore_patterns("__pycache__", "node_modules"))
     build = "from setuptools.build_meta import build_wheel; build_wheel('wheels')"
-    subprocess.run([sys.executable, "-c", build], cwd=tmp_path, capture_output=True, timeout=110, check=True)
-    (wheel,) = (tmp_path / "wheels").iterdir()
+    subprocess.run([sys.executable, "-c", build], cwd=copy, capture_output=True, timeout=110, check=True)
+    (built,) = (copy / "wheels").iterdir()
+    return built
+
+
+def dist() -> set[str]:
+    """Return the paths of the files that browsers load."""
+    return {str(path.relative_to(ROOT)) for path in (ROOT / "gateway/web/dist").rglob("*") if path.is_file()}
+
+
+def test_the_package_contains_the_built_pages_and_the_lua_functions_and_no_web_sources(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
-    built = {str(path.relative_to(ROOT)) for path in (ROOT / "gateway/web/dist").rglob("*") if path.is_file()}
-    assert {name for name in names if name.startswith("gateway/web/")} == built
+    assert {name for name in names if name.startswith("gateway/web/")} == dist()
     functions = {path.name for path in (ROOT / "gateway" / "store" / "functions").glob("*.lua")}
     assert functions == {Path(name).name for name in names if name.endswith(".lua")}
+
+
+def address(name: str) -> str:
+    """Return the path at which a file of dist is served."""
+    directory, _, file = name.rpartition("/")
+    if not directory:
+        return f"/{name}"
+    if file == "index.html":
+        return f"/{directory.replace('-', '/')}"
+    return f"/inbox-assets/{__version__}/{file}" if directory == "assets" else f"/web/{name}"
+
+
+def test_an_installed_wheel_serves_every_file_without_node(wheel: Path, tmp_path: Path) -> None:
+    installed = tmp_path / "venv"
+    venv.create(installed, symlinks=True)
+    python = str(installed / "bin" / "python")
+    install = (sys.executable, "-m", "pip", "--python", python, "install", "--no-deps", "--no-index", str(wheel))
+    subprocess.run(install, capture_output=True, timeout=60, check=True)
+    environment = {
+        "PATH": str(installed / "bin"),  # no node
+        "PYTHONPATH": sysconfig.get_path("purelib"),  # the dependencies, and not this package
+        "PYTHONSAFEPATH": "1",
+        "INBOX_DEMO": "on",
+    }
+    found = (python, "-c", "import gateway; print(gateway.__file__)")
+    printed = subprocess.run(found, env=environment, capture_output=True, text=True, timeout=30, check=True).stdout
+    assert Path(printed).is_relative_to(installed)
+    gateway = Gateway(tmp_path / "data", environment, command=(str(installed / "bin" / "inbox-gateway"),))
+    try:
+        gateway.start()
+        with httpx.Client(base_url=gateway.url) as http:
+            for path in sorted(dist()):
+                served = http.get(address(path.removeprefix("gateway/web/dist/")))
+                assert served.status_code == 200, path
+                assert served.content == (ROOT / path).read_bytes(), path
+    finally:
+        gateway.end()
