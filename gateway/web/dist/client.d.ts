@@ -30,8 +30,9 @@
  * inbox_client.ts  InboxClient: inboxes, actions, and requests to the REST API
  * actions.ts       Actions: shown at once, queued, and taken back if they are refused
  * live_client.ts   LiveClient: one gapless stream made of many connections
+ * tabs.ts          Tabs: one connection for all tabs of a browser
  * connection.ts    Connection: one connection and its heartbeats
- * transports.ts    WebSocket, and server-sent events over fetch
+ * transports.ts    WebSocket, server-sent events over fetch, long polling
  */
 /** The public types of the client. Notifications and preferences have the shape of the REST API, in snake case. */
 /** A notification as `GET /notifications` shows it. Times are seconds since 1970. */
@@ -94,6 +95,8 @@ interface ConnectionState {
     readonly retryInMs?: number;
     /** Whether a live connection continued directly after the last event, so that nothing had to be fetched again. */
     readonly resumed?: boolean;
+    /** By what events arrive: the connection of this tab, or that of the leading tab. */
+    readonly transport?: Transport | "tab";
     /** Whether the user was signed out on purpose by this page, rather than refused. */
     readonly closedByPage?: boolean;
 }
@@ -164,7 +167,7 @@ interface InboxErrorShape extends Error {
 /**
  * One user's access to the gateway. Dispatches "state" (detail: ConnectionState), "counts" (detail: Counts of what is
  * not archived), "new" (detail: Notification), "queue" (detail: number of actions that wait for the network) and
- * "error" (detail: `{error, action, ids}`: an action that was refused and taken back).
+ * "error" (detail: `{error, action, ids}`: an action that was refused and taken back; without `action`, `getToken` failed).
  *
  * Actions show at once in all inboxes of the client. They are queued while there is no connection, and sent once.
  * Each returns a promise that fulfils when the gateway has accepted it, and rejects with InboxError when it was taken back.
@@ -263,7 +266,6 @@ declare class Actions extends LiveClient {
     get queued(): number;
     /** Return a notification that one of the inboxes has loaded, in its confirmed state. */
     find(id: string): Notification | undefined;
-    request(method: string, path: string, options?: RequestOptions): Promise<Response>;
     /** Mark as read, which also marks as seen. */
     read(id: string): Promise<void>;
     unread(id: string): Promise<void>;
@@ -280,31 +282,6 @@ declare class Actions extends LiveClient {
         commit(): Promise<void>;
         undo(): void;
     };
-}
-interface Credentials {
-    api_key?: string;
-    user_external_id?: string;
-    user_email?: string;
-    user_hmac?: string;
-    token?: string;
-}
-interface RequestOptions {
-    query?: object;
-    body?: unknown;
-    headers?: HeadersInit;
-}
-/** Requests to the REST API of the gateway at `url`, with the credentials of one user. */
-declare class Api {
-    #private;
-    constructor(url: string, clientId: string, credentials: Credentials);
-    /** The credentials as headers, which event streams send too. */
-    get headers(): Headers;
-    /** Use other credentials from now on. */
-    use({ api_key, user_external_id, user_email, user_hmac, token }: Credentials): void;
-    /** Return a successful response. Throws InboxError for any other status, and with status 0 if there is none. */
-    request(method: string, path: string, { query, body, headers }?: RequestOptions): Promise<Response>;
-    /** Return the URL of a path. A query value may be an array; null and undefined are left out. */
-    url(path: string, query?: object): string;
 }
 /**
  * A filtered list of notifications that keeps itself up to date: responses of the REST API, plus every event since.
@@ -379,7 +356,12 @@ interface Refusal {
     readonly code: string;
     readonly message: string;
 }
-type ServerMessage = Ready | InboxEvent | Reset | Goodbye | Renewed | Refusal | {
+/** The state of the connection of the leading tab, which it passes on to the others. */
+interface StateMessage {
+    readonly type: "state";
+    readonly state: ConnectionState;
+}
+type ServerMessage = Ready | InboxEvent | Reset | Goodbye | Renewed | Refusal | StateMessage | {
     readonly type: "pong";
 };
 /**
@@ -387,16 +369,17 @@ type ServerMessage = Ready | InboxEvent | Reset | Goodbye | Renewed | Refusal | 
  *
  * Dispatches "state", "counts" and "new" as `Client` describes them, and what the server sent, as `detail`: "ready",
  * "event", "reset" (the lists that you have are out of date: fetch them again), "goodbye", "renewed" and "refusal".
+ * "error" has `{error}` after `getToken` failed.
  */
 declare class LiveClient extends EventTarget {
     #private;
     /** The address of the gateway, without a slash at the end. */
     readonly url: string;
-    /** Events caused by this client carry this id. */
+    /** Events caused by this client carry this id. Not randomUUID, which exists on secure origins only. */
     readonly clientId: string;
     /** For requests to the REST API. */
     protected readonly api: Api;
-    constructor({ url, apiKey, userExternalId, userEmail, userHmac, token, transports, since, }?: ClientOptions);
+    constructor(options?: ClientOptions);
     get state(): ConnectionState;
     /** How many of the notifications that are not archived are unread and unseen. */
     get counts(): Counts;
@@ -413,6 +396,33 @@ declare class LiveClient extends EventTarget {
     }): void;
     /** Use another token from now on. Call it before the current one expires. */
     renew(token: string): void;
+    /** Send a request to the gateway with the user's credentials. Throws InboxError for a refusal. */
+    request(...request: Parameters<Api["request"]>): Promise<Response>;
+}
+interface Credentials {
+    api_key?: string;
+    user_external_id?: string;
+    user_email?: string;
+    user_hmac?: string;
+    token?: string;
+}
+interface RequestOptions {
+    query?: object;
+    body?: unknown;
+    headers?: HeadersInit;
+}
+/** Requests to the REST API of the gateway at `url`, with the credentials of one user. */
+declare class Api {
+    #private;
+    constructor(url: string, clientId: string, credentials: Credentials);
+    /** The credentials as headers, which event streams send too. */
+    get headers(): Headers;
+    /** Use other credentials from now on. */
+    use({ api_key, user_external_id, user_email, user_hmac, token }: Credentials): void;
+    /** Return a successful response. Throws InboxError for any other status, and with status 0 if there is none. */
+    request(method: string, path: string, { query, body, headers }?: RequestOptions): Promise<Response>;
+    /** Return the URL of a path. A query value may be an array; null and undefined are left out. */
+    url(path: string, query?: object): string;
 }
 /** A request that the gateway refused, or that failed on the way (`status` 0). */
 declare class InboxError extends Error implements InboxErrorShape {

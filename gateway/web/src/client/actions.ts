@@ -1,4 +1,3 @@
-import type { RequestOptions } from "./api.ts";
 import { retryDelayMs } from "./backoff.ts";
 import type { InboxError } from "./errors.ts";
 import { emit } from "./events.ts";
@@ -105,10 +104,6 @@ export class Actions extends LiveClient {
       if (found) return found;
     }
     return undefined;
-  }
-
-  request(method: string, path: string, options?: RequestOptions): Promise<Response> {
-    return this.api.request(method, path, options);
   }
 
   /** Mark as read, which also marks as seen. */

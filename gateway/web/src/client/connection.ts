@@ -26,7 +26,7 @@ export class Connection {
     this.#deadline = setTimeout(() => this.end({ reason: "no response in time" }), CONNECT_TIMEOUT_MS);
     this.#transport = open({
       received: () => (this.#receivedAt = Date.now()),
-      message: (json) => this.#over || onMessage(JSON.parse(json) as ServerMessage),
+      message: (message) => this.#over || onMessage(message),
       end: (why) => this.end(why),
     });
   }
@@ -36,9 +36,10 @@ export class Connection {
     return Date.now() - this.#receivedAt > 1.2 * this.#heartbeatMs;
   }
 
-  /** Send heartbeats, and end the connection when the server's stop. Call this after `ready`. */
+  /** Send heartbeats, and end the connection when the server's stop. Call this after `ready`. With 0 there are none. */
   keepAlive(heartbeatSeconds: number): void {
     this.#clearTimers();
+    if (!heartbeatSeconds) return;
     this.#heartbeatMs = heartbeatSeconds * 1000;
     const watch = () => {
       const leftMs = this.#receivedAt + SILENT_HEARTBEATS * this.#heartbeatMs - Date.now();

@@ -1,72 +1,65 @@
 import { Api } from "./api.ts";
 import { isPermanent, retryDelayMs } from "./backoff.ts";
 import { Connection } from "./connection.ts";
+import { Credentials } from "./credentials.ts";
 import { emit } from "./events.ts";
+import { gatewayUrl } from "./gateway_url.ts";
 import type { InboxEvent, MessageCounts, Ready, ServerMessage } from "./messages.ts";
 import { stepsBetween } from "./positions.ts";
-import { withoutUnset } from "./records.ts";
-import { TRANSPORTS, type End } from "./transports.ts";
+import { Tabs } from "./tabs.ts";
+import { TransportChoice } from "./transport_choice.ts";
+import { TRANSPORTS, type End, type OpenTransport, type Receiver } from "./transports.ts";
 import type { ClientOptions, ConnectionState, Counts } from "./types.ts";
 
-/** The address of the gateway that served this module, with the path that a proxy adds; undefined in a bundle. */
-const SERVED_FROM = /^https?:[^?#]*\/(client|inbox-bell)(@[^/?#]*)?\.js([?#]|$)/.test(import.meta.url)
-  ? new URL(".", import.meta.url).href
-  : undefined;
-
 const STABLE_MS = 10_000; // after a connection that lasted this long, the back-off starts from the beginning
+
+/** The close codes, beside a 401, after which another token may be accepted. */
+const TOKEN_REFUSED = [4501, 4504, 4508, 4509];
 
 /**
  * The live stream of one user without gaps or duplicates, made of many connections.
  *
  * Dispatches "state", "counts" and "new" as `Client` describes them, and what the server sent, as `detail`: "ready",
  * "event", "reset" (the lists that you have are out of date: fetch them again), "goodbye", "renewed" and "refusal".
+ * "error" has `{error}` after `getToken` failed.
  */
 export class LiveClient extends EventTarget {
   /** The address of the gateway, without a slash at the end. */
   readonly url: string;
-  /** Events caused by this client carry this id. */
-  readonly clientId: string;
+  /** Events caused by this client carry this id. Not randomUUID, which exists on secure origins only. */
+  readonly clientId = Array.from(crypto.getRandomValues(new Uint32Array(4)), (part) => part.toString(36)).join("");
   /** For requests to the REST API. */
   protected readonly api: Api;
-  #transport: keyof typeof TRANSPORTS;
-  #throughStream = false; // whether the next connection is an event stream, whatever `transport` is
-  #credentials: { token?: string }; // with the names of the first WebSocket message
+  #credentials: Credentials;
+  #tabs: Tabs;
+  #choice: TransportChoice;
   #position: string | null;
   #state: ConnectionState = { status: "ended", reason: "connect() was not called yet", closedByPage: true };
   #counts: Counts = { unreadCount: 0, unseenCount: 0 };
+  #latest: MessageCounts | undefined; // as received
   #connection: Connection | null = null;
+  #ready = false; // whether the connection is
   #attempts = 0;
   #liveSince = Infinity;
   #retryTimer: ReturnType<typeof setTimeout> | undefined;
+  #retryAt = 0;
   #retryNotBefore = 0;
   #listening: AbortController | undefined;
 
-  constructor({
-    url = SERVED_FROM ?? globalThis.location?.origin,
-    apiKey,
-    userExternalId,
-    userEmail,
-    userHmac,
-    token,
-    transports = ["websocket"],
-    since = null,
-  }: ClientOptions = {}) {
+  constructor(options: ClientOptions = {}) {
     super();
-    const [transport = ""] = transports;
-    if (!(transport in TRANSPORTS)) throw new TypeError(`transports may be ${Object.keys(TRANSPORTS)}`);
-    this.#transport = transport as keyof typeof TRANSPORTS;
-    this.#position = since;
-    this.#credentials = withoutUnset({
-      api_key: apiKey,
-      user_external_id: userExternalId,
-      user_email: userExternalId === undefined ? userEmail : undefined, // the external id takes precedence anyway
-      user_hmac: userHmac,
-      token,
+    this.url = gatewayUrl(options.url);
+    this.#position = options.since ?? null;
+    this.#credentials = new Credentials(options, () => this.api.use(this.#credentials.fields));
+    this.#choice = new TransportChoice(this.url, options.transports);
+    this.api = new Api(this.url, this.clientId, this.#credentials.fields);
+    this.#tabs = new Tabs({
+      id: this.clientId,
+      share: options.shareConnection !== false,
+      position: () => this.#position,
+      now: () => this.#now(),
+      onChange: () => this.#reopen(),
     });
-    // Not randomUUID, which exists on secure origins only.
-    this.clientId = Array.from(crypto.getRandomValues(new Uint32Array(4)), (part) => part.toString(36)).join("");
-    this.url = new URL(url).href.replace(/\/$/, "");
-    this.api = new Api(this.url, this.clientId, this.#credentials);
   }
 
   get state(): ConnectionState {
@@ -86,12 +79,21 @@ export class LiveClient extends EventTarget {
   /** Open the live stream, after `position` if there is one. */
   connect(): void {
     if (this.#state.status !== "ended") return;
-    this.#attempts = 0;
+    this.#attempts = this.#retryNotBefore = 0;
     this.#listening = new AbortController();
     const { signal } = this.#listening;
-    globalThis.addEventListener?.("online", () => this.#onOnline(), { signal });
-    globalThis.document?.addEventListener("visibilitychange", () => this.#onVisibilityChange(), { signal });
-    this.#setState({ status: "connecting" });
+    const listen = (target: EventTarget | undefined, types: string, listener: () => void) => {
+      for (const type of types.split(" ")) target?.addEventListener?.(type, listener, { signal });
+    };
+    const { document, window } = globalThis;
+    listen(window, "online", () => this.#onOnline());
+    listen(window, "offline", () => this.#onOffline());
+    listen(document, "visibilitychange", () => document.hidden || this.#probe());
+    listen(window, "pageshow", () => this.#probe());
+    listen(document, "resume", () => this.#probe());
+    listen(window, "pagehide", () => this.#pause());
+    listen(document, "freeze", () => this.#pause());
+    this.#setState({ status: isOffline() ? "offline" : "connecting" });
     this.#open();
   }
 
@@ -108,29 +110,70 @@ export class LiveClient extends EventTarget {
 
   /** Use another token from now on. Call it before the current one expires. */
   renew(token: string): void {
-    this.#credentials = { ...this.#credentials, token };
-    this.api.use(this.#credentials);
-    if (this.#state.status !== "live") return;
-    const sent = this.#connection?.send({ type: "auth", token });
-    if (!sent) this.#reopen(); // the headers of an open event stream cannot change
+    this.#credentials.use(token);
+    this.#useToken();
+  }
+
+  /** Send a request to the gateway with the user's credentials. Throws InboxError for a refusal. */
+  async request(...request: Parameters<Api["request"]>): Promise<Response> {
+    await this.#credentials.ready();
+    const { token } = this.#credentials;
+    try {
+      return await this.api.request(...request);
+    } catch (error) {
+      if ((error as { status?: number }).status !== 401) throw error;
+      if (await this.#credentials.replace(token)) return this.api.request(...request);
+      // The leading tab still follows the stream. Its credentials are good, and these are not.
+      if (!this.#tabs.leading) this.#stop({ reason: (error as Error).message, httpStatus: 401 });
+      throw error;
+    }
   }
 
   #open(): void {
     clearTimeout(this.#retryTimer);
-    const target = {
-      url: (path: string, query?: object) => this.api.url(path, query),
-      headers: this.api.headers,
-      credentials: this.#credentials,
-      since: this.#position,
-    };
-    const open = TRANSPORTS[this.#throughStream ? "sse" : this.#transport];
-    this.#connection = new Connection((receiver) => open(target, receiver), {
+    if (this.#state.status === "live") this.#setState({ status: "reconnecting", retryInMs: 0 });
+    this.#ready = false;
+    this.#connection = new Connection((receiver) => this.#openTransport(receiver), {
       onMessage: (message) => this.#onMessage(message),
       onEnd: (why) => this.#onEnd(why),
     });
   }
 
+  /** Open a connection to the gateway, or to the leading tab, when there is a token. */
+  #openTransport(receiver: Receiver): OpenTransport {
+    let transport: OpenTransport | undefined;
+    let closed = false;
+    const open = () => {
+      if (closed) return;
+      const { api } = this;
+      const target = {
+        url: api.url.bind(api),
+        headers: () => api.headers,
+        credentials: this.#credentials.fields,
+        since: () => this.#position,
+      };
+      transport = this.#tabs.leading ? TRANSPORTS[this.#choice.next](target, receiver) : this.#tabs.follow(receiver);
+    };
+    this.#credentials
+      .ready()
+      .then(() => this.#tabs.join(`${this.url} ${this.#credentials.identity}`, () => closed))
+      .then(open)
+      .catch((error) => {
+        this.#report(error);
+        receiver.end({ reason: error.message, unreachable: true });
+      });
+    return {
+      send: (message) => transport?.send(message) ?? true,
+      close() {
+        closed = true;
+        transport?.close();
+      },
+    };
+  }
+
   #onMessage(message: ServerMessage): void {
+    // Whatever the browser says about the network, it is there.
+    if (this.#ready && this.#state.status === "offline" && message.type !== "state") this.#setLive(true);
     switch (message.type) {
       case "ready":
         return this.#onReady(message);
@@ -138,7 +181,11 @@ export class LiveClient extends EventTarget {
         return this.#onEvent(message);
       case "reset":
         this.#position = message.position;
+        this.#tabs.note(message);
         return emit(this, "reset", message);
+      case "state":
+        this.#connection?.keepAlive(0);
+        return this.#setState(message.state);
       case "goodbye":
         emit(this, "goodbye", message);
         // Without waiting for the close that follows: if the network loses it, this code still applies.
@@ -156,89 +203,155 @@ export class LiveClient extends EventTarget {
     // position changes only with the reset: if the connection were lost between the two, the next one would
     // resume after events that were never received, and nothing would reveal the gap.
     const resumed = this.#position === ready.position;
+    const first = !this.#ready;
     this.#position ??= ready.position;
-    this.#liveSince = Date.now();
-    this.#connection?.keepAlive(ready.heartbeat_seconds);
     this.#setCounts(ready);
-    this.#setState({ status: "live", resumed });
-    emit(this, "ready", ready);
+    this.#ready = true;
+    if (first) {
+      this.#liveSince = Date.now();
+      this.#connection?.keepAlive(ready.heartbeat_seconds);
+      if (this.#tabs.leading) this.#choice.worked();
+      this.#credentials.accepted(() => this.#renewInTime());
+    }
+    if (first || this.#state.status !== "live") this.#setLive(resumed);
+    if (first || !resumed) emit(this, "ready", ready);
   }
 
   #onEvent(event: InboxEvent): void {
     const steps = stepsBetween(this.#position ?? "", event.position);
     if (steps <= 0) return; // a duplicate
     if (steps !== 1) {
-      // The server guarantees that this cannot happen. After resuming it sends what is missing, or `reset`.
-      this.#connection?.end({ reason: `${event.position} does not follow ${this.#position}` });
+      // The gateway guarantees that this cannot happen. After resuming it sends what is missing, or `reset`.
+      if (this.#tabs.leading) this.#connection?.end({ reason: `${event.position} does not follow ${this.#position}` });
+      else this.#connection?.send({}); // to the leading tab, which does the same
       return;
     }
     this.#position = event.position;
     this.#setCounts(event);
+    this.#tabs.note(event);
     emit(this, "event", event);
     if (event.name === "notifications/new") emit(this, "new", event.data.notification);
   }
 
   #onEnd(why: End): void {
     this.#connection = null;
-    // A WebSocket delivers a message when it is complete, so a large event on a slow line looks like minutes
-    // of silence. An event stream delivers each part. After a silence one connection is therefore an event
-    // stream, through which such an event arrives.
-    this.#throughStream = why.silent === true && !this.#throughStream;
+    const failover = this.#tabs.leading && this.#choice.failed(why, this.#ready);
     // Attempts are counted until a connection has lasted, not until one was made: a server that accepts
     // all clients and crashes under them must not get all of them back at once.
     if (Date.now() - this.#liveSince >= STABLE_MS) this.#attempts = 0;
     this.#liveSince = Infinity;
-    if (why.permanent || isPermanent(why.code)) return this.#stop(why);
-    const askedForMs = why.retryAfterMs ?? 0;
-    const retryInMs = retryDelayMs(this.#attempts++, askedForMs);
-    this.#retryNotBefore = Date.now() + askedForMs;
-    this.#retryTimer = setTimeout(() => this.#open(), retryInMs);
+    if (failover) return this.#open();
     const { reason, code, httpStatus } = why;
-    this.#setState({ status: "reconnecting", reason, code, httpStatus, retryInMs: Math.round(retryInMs) });
+    const refused = httpStatus === 401 || TOKEN_REFUSED.includes(code ?? 0);
+    if ((why.permanent || isPermanent(code)) && !(refused && this.#credentials.canReplace())) return this.#stop(why);
+    const askedForMs = why.retryAfterMs ?? 0;
+    const retryInMs = Math.round(retryDelayMs(this.#attempts++, askedForMs));
+    this.#retryNotBefore = Date.now() + askedForMs;
+    this.#retryAt = Date.now() + retryInMs;
+    this.#openAfter(retryInMs);
+    this.#setState({ status: isOffline() ? "offline" : "reconnecting", reason, code, httpStatus, retryInMs });
   }
 
   #stop({ reason, code, httpStatus }: End, closedByPage = false): void {
     if (this.#state.status === "ended") return;
-    clearTimeout(this.#retryTimer);
     this.#listening?.abort();
+    this.#pause();
+    this.#setState({ status: "ended", reason, code, httpStatus, closedByPage });
+  }
+
+  /** Keep nothing open that would keep this page out of the browser's cache, or other tabs without a leader. */
+  #pause(): void {
+    clearTimeout(this.#retryTimer);
+    this.#credentials.stop();
     this.#connection?.abandon();
     this.#connection = null;
-    this.#setState({ status: "ended", reason, code, httpStatus, closedByPage });
+    this.#retryAt = 0;
+    this.#tabs.leave();
   }
 
   /** The network is available again. A connection from before is unlikely to have survived; a new one is cheap. */
   #onOnline(): void {
-    if (this.#state.status === "live") this.#reopen();
+    this.#choice.reset();
+    if (this.#connection) this.#reopen();
     else this.#hurry();
   }
 
-  /** The page is visible again. Phones keep dead streams "open", and the timer that detects them did not run. */
-  #onVisibilityChange(): void {
-    if (document.hidden) return;
+  #onOffline(): void {
+    this.#setState({ ...this.#state, status: "offline", reason: "the browser is offline" });
+    if (this.#connection?.send({ type: "ping" }) === false) this.#reopen();
+  }
+
+  /** The page is shown again. Phones keep dead streams "open", and the timer that detects them did not run. */
+  #probe(): void {
     if (this.#connection?.silent) this.#reopen();
-    else this.#hurry();
+    else if (!this.#tabs.leading) this.#connection?.send({}); // asks the leading tab
+    this.#hurry();
   }
 
   /** Skip the rest of the back-off, but not the wait that the server asked for. */
   #hurry(): void {
-    if (this.#state.status === "reconnecting" && !this.#connection && Date.now() >= this.#retryNotBefore) this.#open();
+    if (!this.#connection) this.#openAfter(Math.max(0, this.#retryNotBefore - Date.now()));
+  }
+
+  #openAfter(ms: number): void {
+    clearTimeout(this.#retryTimer);
+    this.#retryTimer = setTimeout(() => this.#open(), ms);
   }
 
   #reopen(): void {
+    if (this.#state.status === "ended") return;
     this.#connection?.abandon();
-    this.#setState({ status: "reconnecting", retryInMs: 0 });
     this.#open();
+  }
+
+  /** Return what a tab that follows this one begins with. It may be overdue: timers of a hidden page are late. */
+  #now(): ServerMessage {
+    if (!this.#connection && Date.now() >= this.#retryAt) this.#hurry();
+    if (this.#state.status !== "live" || !this.#latest) return { type: "state", state: this.#state };
+    return { type: "ready", position: this.#position ?? "", heartbeat_seconds: 0, ...this.#latest };
+  }
+
+  async #renewInTime(attempt = 0): Promise<void> {
+    try {
+      await this.#credentials.refresh();
+      this.#useToken();
+    } catch (error) {
+      this.#report(error);
+      this.#credentials.later(() => this.#renewInTime(attempt + 1), 1000 + retryDelayMs(attempt));
+    }
+  }
+
+  #useToken(): void {
+    if (!this.#ready || !this.#connection) return;
+    this.#credentials.accepted(() => this.#renewInTime());
+    const sent = this.#connection.send({ type: "auth", token: this.#credentials.token });
+    if (!sent) this.#reopen(); // the headers of an open event stream cannot change
+  }
+
+  #report(error: unknown): void {
+    emit(this, "error", { error });
+  }
+
+  #setLive(resumed: boolean): void {
+    const transport = this.#tabs.leading ? this.#choice.next : "tab";
+    this.#setState({ status: "live", resumed, transport });
   }
 
   #setState(state: ConnectionState): void {
     this.#state = state;
+    if (state.status !== "ended") this.#tabs.note({ type: "state", state });
     emit(this, "state", state);
   }
 
-  #setCounts({ unarchived }: MessageCounts): void {
+  #setCounts({ unread_count, unseen_count, unarchived }: MessageCounts): void {
+    this.#latest = { unread_count, unseen_count, unarchived };
     const { unread_count: unreadCount, unseen_count: unseenCount } = unarchived;
     if (unreadCount === this.#counts.unreadCount && unseenCount === this.#counts.unseenCount) return;
     this.#counts = { unreadCount, unseenCount };
     emit(this, "counts", this.#counts);
   }
+}
+
+function isOffline(): boolean {
+  return globalThis.navigator?.onLine === false;
 }

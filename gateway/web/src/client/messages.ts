@@ -1,4 +1,4 @@
-import type { Notification } from "./types.ts";
+import type { ConnectionState, Notification } from "./types.ts";
 
 /** The messages of the live protocol, as the server sends them. */
 
@@ -56,4 +56,10 @@ export interface Refusal {
   readonly message: string;
 }
 
-export type ServerMessage = Ready | InboxEvent | Reset | Goodbye | Renewed | Refusal | { readonly type: "pong" };
+/** The state of the connection of the leading tab, which it passes on to the others. */
+export interface StateMessage {
+  readonly type: "state";
+  readonly state: ConnectionState;
+}
+
+export type ServerMessage = Ready | InboxEvent | Reset | Goodbye | Renewed | Refusal | StateMessage | { readonly type: "pong" };

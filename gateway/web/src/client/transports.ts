@@ -1,14 +1,17 @@
 import { InboxError } from "./errors.ts";
 import { EventStreamParser } from "./event_stream.ts";
+import type { InboxEvent, MessageCounts, ServerMessage } from "./messages.ts";
 import { withoutUnset } from "./records.ts";
+import type { Transport } from "./types.ts";
 
 /** What a transport connects to, and as whom. */
 export interface Target {
   url(path: string, query?: object): string;
-  readonly headers: Headers;
+  headers(): Headers;
   /** With the names of the first WebSocket message. */
   readonly credentials: object;
-  readonly since: string | null;
+  /** The position after which the stream begins, as of now. */
+  since(): string | null;
 }
 
 /** Why a connection ended. */
@@ -20,12 +23,14 @@ export interface End {
   readonly permanent?: boolean;
   /** Whether it ended because nothing was received for too long. */
   readonly silent?: boolean;
+  /** Whether no transport can be expected to reach the gateway now. */
+  readonly unreachable?: boolean;
 }
 
-/** Bytes arrived; the JSON of a message arrived; the connection ended. None is called before `open` returns. */
+/** Bytes arrived; a message arrived; the connection ended. None is called before `open` returns. */
 export interface Receiver {
   received(): void;
-  message(json: string): void;
+  message(message: ServerMessage): void;
   end(why: End): void;
 }
 
@@ -35,9 +40,19 @@ export interface OpenTransport {
   close(): void;
 }
 
+/** A response of `GET /realtime/events`. */
+interface EventPage extends MessageCounts {
+  readonly events: readonly InboxEvent[];
+  readonly position: string;
+  /** Why some events are no longer available. */
+  readonly reset: string | null;
+}
+
+const POLL_SECONDS = 25; // less than proxies allow a request to take
+
 type Open = (target: Target, receiver: Receiver) => OpenTransport;
 
-export const TRANSPORTS = { websocket: openWebSocket, sse: openEventStream } satisfies Record<string, Open>;
+export const TRANSPORTS: Record<Transport, Open> = { websocket: openWebSocket, sse: overHttp(readEventStream), poll: overHttp(poll) };
 
 function openWebSocket({ url, credentials, since }: Target, { received, message, end }: Receiver): OpenTransport {
   const socket = new WebSocket(url("/realtime/ws").replace(/^http/, "ws"), "inbox.v1");
@@ -45,10 +60,10 @@ function openWebSocket({ url, credentials, since }: Target, { received, message,
     if (socket.readyState === WebSocket.OPEN) socket.send(JSON.stringify(outgoing));
     return true;
   };
-  socket.onopen = () => send(withoutUnset({ type: "auth", ...credentials, since }));
+  socket.onopen = () => send(withoutUnset({ type: "auth", ...credentials, since: since() }));
   socket.onmessage = ({ data }) => {
     received();
-    message(data);
+    message(JSON.parse(data));
   };
   socket.onclose = ({ code, reason }) => end({ code, reason: reason || `closed with code ${code}` });
   return {
@@ -56,43 +71,64 @@ function openWebSocket({ url, credentials, since }: Target, { received, message,
     close() {
       // The closing handshake waits for the peer, which may be unreachable: stop listening at once.
       socket.onopen = socket.onmessage = socket.onclose = null;
-      socket.close();
+      // Browsers warn of a socket that is closed before it is open.
+      if (socket.readyState === WebSocket.CONNECTING) socket.onopen = () => socket.close();
+      else socket.close();
     },
   };
 }
 
-/**
- * Open an event stream with `fetch` rather than `EventSource`, which cannot send headers, hides why a
- * stream was refused, and does not expose comments, which are the heartbeats.
- */
-function openEventStream({ url, headers, since }: Target, { received, message, end }: Receiver): OpenTransport {
-  const aborting = new AbortController();
-  readEventStream(url("/realtime/sse", { since }), headers, aborting.signal, { received, message }).then(end, (error) =>
-    end({ reason: `connection lost: ${error.message}` }),
-  );
-  return { send: () => false, close: () => aborting.abort() };
+type Read = (target: Target, signal: AbortSignal, receiver: Receiver) => Promise<End>;
+
+/** Return a transport that reads responses, with `fetch`, until one of them says why the connection ended. */
+function overHttp(read: Read): Open {
+  return (target, receiver) => {
+    const aborting = new AbortController();
+    read(target, aborting.signal, receiver).then(receiver.end, ({ message }) =>
+      receiver.end({ reason: `connection lost: ${message}`, unreachable: true }),
+    );
+    return { send: () => false, close: () => aborting.abort() };
+  };
 }
 
-/** Read a stream to its end, and return why it ended. */
-async function readEventStream(
-  url: string,
-  headers: Headers,
-  signal: AbortSignal,
-  { received, message }: Pick<Receiver, "received" | "message">,
-): Promise<End> {
-  const response = await fetch(url, { headers, signal, cache: "no-store" });
-  if (response.status === 204) return { httpStatus: 204, reason: "the user has too many open connections", permanent: true };
-  if (!response.ok) {
-    const { status, message: reason, retryAfterMs, permanent } = await InboxError.from(response);
-    return { httpStatus: status, reason, retryAfterMs, permanent };
-  }
+/**
+ * Read an event stream to its end. `fetch` rather than `EventSource`, which cannot send headers, hides why a stream was
+ * refused, and does not expose comments, which are the heartbeats.
+ */
+async function readEventStream(target: Target, signal: AbortSignal, { received, message }: Receiver): Promise<End> {
+  const { response, refusal } = await get(target, "/realtime/sse", signal);
+  if (refusal) return refusal;
   const parser = new EventStreamParser();
   const decoder = new TextDecoder();
-  const reader = response.body!.getReader();
-  for (;;) {
+  const reader = response.body?.getReader();
+  while (reader) {
     const { done, value } = await reader.read();
     if (done) return { reason: "the stream ended", retryAfterMs: parser.retryMs };
     received();
-    for (const { data } of parser.push(decoder.decode(value, { stream: true }))) message(data);
+    for (const { data } of parser.push(decoder.decode(value, { stream: true }))) message(JSON.parse(data));
   }
+  return { reason: "this browser cannot read streams" };
+}
+
+/** Request events again and again. The gateway responds to the first request at once, and then waits for an event. */
+async function poll(target: Target, signal: AbortSignal, { received, message }: Receiver): Promise<End> {
+  for (let wait: number | undefined; ; wait = POLL_SECONDS) {
+    const { response, refusal } = await get(target, "/realtime/events", signal, { wait });
+    if (refusal) return refusal;
+    const { position, reset: reason, events, ...counts }: EventPage = await response.json();
+    received();
+    const start = (reason ? null : target.since()) ?? position;
+    message(wait ? { type: "pong" } : { type: "ready", heartbeat_seconds: POLL_SECONDS, ...counts, position: start });
+    if (reason) message({ type: "reset", position, reason });
+    events.forEach(message);
+  }
+}
+
+async function get({ url, headers, since }: Target, path: string, signal: AbortSignal, query?: object): Promise<{ response: Response; refusal?: End }> {
+  const response = await fetch(url(path, { since: since(), ...query }), { headers: headers(), signal, cache: "no-store" });
+  if (response.status === 204)
+    return { response, refusal: { httpStatus: 204, reason: "the user has too many open connections", permanent: true } };
+  if (response.ok) return { response };
+  const { status, message: reason, retryAfterMs, permanent } = await InboxError.from(response);
+  return { response, refusal: { httpStatus: status, reason, retryAfterMs, permanent } };
 }

@@ -64,6 +64,8 @@ export interface ConnectionState {
   readonly retryInMs?: number;
   /** Whether a live connection continued directly after the last event, so that nothing had to be fetched again. */
   readonly resumed?: boolean;
+  /** By what events arrive: the connection of this tab, or that of the leading tab. */
+  readonly transport?: Transport | "tab";
   /** Whether the user was signed out on purpose by this page, rather than refused. */
   readonly closedByPage?: boolean;
 }
@@ -134,7 +136,7 @@ export interface InboxErrorShape extends Error {
 /**
  * One user's access to the gateway. Dispatches "state" (detail: ConnectionState), "counts" (detail: Counts of what is
  * not archived), "new" (detail: Notification), "queue" (detail: number of actions that wait for the network) and
- * "error" (detail: `{error, action, ids}`: an action that was refused and taken back).
+ * "error" (detail: `{error, action, ids}`: an action that was refused and taken back; without `action`, `getToken` failed).
  *
  * Actions show at once in all inboxes of the client. They are queued while there is no connection, and sent once.
  * Each returns a promise that fulfils when the gateway has accepted it, and rejects with InboxError when it was taken back.

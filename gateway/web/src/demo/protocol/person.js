@@ -25,7 +25,7 @@ export class Person {
   /** Open an inbox for each of these devices. */
   async open(devices) {
     for (const { id, transport } of devices) {
-      const client = new InboxClient({ token: await tokenOf(id), transports: [transport] });
+      const client = new InboxClient({ token: await tokenOf(id), transports: [transport], shareConnection: false });
       const panel = new Panel(this.userId, transport, client, this.surroundings);
       this.panels.push(panel);
       this.element.querySelector(".panels").append(panel.element);

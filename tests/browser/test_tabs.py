@@ -1,0 +1,154 @@
+"""One connection a browser: the tabs of a user share that of their leader, which another tab replaces."""
+
+import itertools
+import json
+import re
+from typing import Any
+
+import httpx
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page
+
+from tests.browser.chromium import CHROMIUM
+from tests.browser.site import Site
+from tests.servers import API_KEY, user_hmac, wait_for
+
+TABS = 20
+
+NUMBERS = itertools.count(1)
+
+LIVE = "client.state.status === 'live'"
+
+
+@pytest.fixture
+def address(site: Site, user: str) -> str:
+    """Return the address of a page with a client of the user."""
+    return client_page(site, userExternalId=user, userHmac=user_hmac(user))
+
+
+def client_page(site: Site, **options: Any) -> str:
+    """Add a page with a client, and return its address."""
+    name = f"/client-{next(NUMBERS)}.js"
+    text = f"""
+        import {{ InboxClient }} from "{site.url}/client.js";
+        window.client = new InboxClient({json.dumps({"apiKey": API_KEY, **options})});
+        window.titles = [];
+        window.states = [];
+        client.addEventListener("new", ({{ detail }}) => titles.push(detail.title));
+        client.addEventListener("state", ({{ detail }}) => states.push(detail.status));
+        client.connect();
+    """
+    site.pages.add(name, text, "text/javascript")
+    return site.pages.add_page(f'<script type="module" src="{name}"></script>')
+
+
+def open_tab(context: BrowserContext, address: str) -> Page:
+    """Open a page, and wait until its client is live."""
+    page = context.new_page()
+    page.goto(address)
+    page.wait_for_function(f"window.client && {LIVE}")
+    return page
+
+
+def transport(page: Page) -> str:
+    """Return by what the events of a page arrive."""
+    found: str = page.evaluate("client.state.transport")
+    return found
+
+
+def connections(site: Site) -> float:
+    """Return how many live connections the gateway has, by its own metric."""
+    metrics = httpx.get(f"{site.gateway.url}/metrics").text
+    return sum(map(float, re.findall(r"^inbox_connections\{.*\} (.+)$", metrics, re.MULTILINE)))
+
+
+def expect_connections(site: Site, count: int) -> None:
+    wait_for(lambda: connections(site) == count, f"{count} connections")
+
+
+def expect_titles(page: Page, *titles: str) -> None:
+    page.wait_for_function("wanted => titles.join() === wanted", arg=",".join(titles))
+
+
+def test_twenty_tabs_have_one_connection_and_all_events(
+    context: BrowserContext, site: Site, user: str, address: str
+) -> None:
+    expect_connections(site, 0)
+    tabs = [open_tab(context, address) for _ in range(TABS)]
+    assert [transport(tab) for tab in tabs] == ["websocket"] + ["tab"] * (TABS - 1)
+    assert connections(site) == 1
+    for title in ("One", "Two"):
+        site.send(title, user)
+    for tab in tabs:
+        expect_titles(tab, "One", "Two")
+        assert tab.evaluate("client.counts") == {"unreadCount": 2, "unseenCount": 2}
+
+    tabs[0].close()  # another tab leads
+    site.send("Three", user)
+    for tab in tabs[1:]:
+        expect_titles(tab, "One", "Two", "Three")
+    expect_connections(site, 1)
+    assert sorted(map(transport, tabs[1:])) == ["tab"] * (TABS - 2) + ["websocket"]
+    names = tabs[1].evaluate("navigator.locks.query().then(({ held }) => held.map(({ name }) => name))")
+    assert re.fullmatch(r"inbox-[A-Za-z0-9+/]{43}=", names[0])
+
+
+def test_other_credentials_share_no_connection(context: BrowserContext, site: Site, user: str, address: str) -> None:
+    open_tab(context, address)
+    other = f"other {user}"
+    open_tab(context, client_page(site, userExternalId=other, userHmac=user_hmac(other)))
+    open_tab(context, client_page(site, userExternalId=user, userHmac=user_hmac(user), shareConnection=False))
+    expect_connections(site, 3)
+
+
+def test_a_frozen_leader_is_replaced_and_follows_when_it_runs_again(
+    context: BrowserContext, site: Site, user: str, address: str
+) -> None:
+    leader, follower = open_tab(context, address), open_tab(context, address)
+    # Pages of a browser without windows are always visible, and a visible page cannot be frozen.
+    leader.evaluate("document.dispatchEvent(new Event('freeze'))")
+    follower.wait_for_function("client.state.transport === 'websocket'")
+    site.send("While it is frozen", user)
+    expect_titles(follower, "While it is frozen")
+    assert leader.evaluate("titles") == []
+    leader.evaluate("document.dispatchEvent(new Event('resume'))")
+    expect_titles(leader, "While it is frozen")
+    assert transport(leader) == "tab"
+    expect_connections(site, 1)
+
+
+def test_a_leader_that_hangs_loses_its_lock_to_a_visible_tab(
+    context: BrowserContext, site: Site, user: str, address: str
+) -> None:
+    leader, follower = open_tab(context, address), open_tab(context, address)
+    debugger = context.new_cdp_session(leader)
+    debugger.send("Debugger.enable")
+    debugger.send("Debugger.pause")
+    follower.wait_for_function("client.state.transport === 'websocket'")
+    debugger.send("Debugger.disable")
+    leader.wait_for_function("client.state.transport === 'tab'")
+    site.send("Again", user)
+    expect_titles(leader, "Again")
+    expect_connections(site, 1)
+
+
+def test_a_page_that_comes_back_from_the_cache_of_the_browser_resumes(
+    browser: Browser, site: Site, user: str, address: str
+) -> None:
+    # Playwright switches this cache off in other browsers.
+    keeping = ["--disable-back-forward-cache"]
+    with browser.browser_type.launch(
+        executable_path=CHROMIUM, args=["--no-sandbox"], ignore_default_args=keeping
+    ) as started:
+        page = started.new_page()
+        page.goto(address)
+        page.wait_for_function(f"window.client && {LIVE}")
+        page.evaluate("addEventListener('pageshow', ({ persisted }) => (window.persisted = persisted))")
+        page.goto(site.pages.add_page(""))
+        expect_connections(site, 0)
+        site.send("Meanwhile", user)
+        page.go_back(wait_until="commit")
+        expect_titles(page, "Meanwhile")
+        assert page.evaluate("persisted")
+        assert page.evaluate("client.state.resumed")
+        expect_connections(site, 1)
