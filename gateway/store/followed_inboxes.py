@@ -9,7 +9,7 @@ from gateway.domain.retention import KEEP_ALL, ItemRetention
 from gateway.store.contents import Content, ContentStore
 from gateway.store.deliveries import Delivery, Outcome
 from gateway.store.event_log import LogRetention, Moment
-from gateway.store.inbox import InboxStore, Sent
+from gateway.store.inbox import Change, InboxStore, Sent
 from gateway.store.redis.client import FunctionClient
 from gateway.store.webhook_lanes import WebhookLanes
 
@@ -62,15 +62,15 @@ class FollowedInboxes(InboxStore):
         """Create items and entries as the base class does."""
         return self._followed(users, partial(super().send_each, content, users, *args, **kwargs))
 
-    def change(self, user: User, *args: Any, **kwargs: Any) -> Coroutine[Any, Any, bool]:
+    def change(self, user: User, *args: Any, **kwargs: Any) -> Coroutine[Any, Any, Change | None]:
         """Change an item as the base class does."""
         return self._followed([user], partial(super().change, user, *args, **kwargs))
 
-    def delete(self, user: User, *args: Any, **kwargs: Any) -> Coroutine[Any, Any, bool]:
+    def delete(self, user: User, *args: Any, **kwargs: Any) -> Coroutine[Any, Any, Change | None]:
         """Delete an item as the base class does."""
         return self._followed([user], partial(super().delete, user, *args, **kwargs))
 
-    def change_all(self, user: User, *args: Any, **kwargs: Any) -> Coroutine[Any, Any, int]:
+    def change_all(self, user: User, *args: Any, **kwargs: Any) -> Coroutine[Any, Any, Change]:
         """Change items as the base class does."""
         return self._followed([user], partial(super().change_all, user, *args, **kwargs))
 

@@ -75,6 +75,16 @@ class ListPage(NamedTuple):
     items: Sequence[bytes]
 
 
+class Change(NamedTuple):
+    """The outcome of a command: how many items it concerns, and the position of the log right after it.
+
+    The position is None for a user without a log.
+    """
+
+    items: int
+    position: Position | None
+
+
 class _NewItem(NamedTuple):
     """The arguments of `create` that all recipients share. A bound of 0 keeps everything."""
 
@@ -148,13 +158,26 @@ def _read_log(
     return (epoch_if_new, after_epoch, after_offset, max_events, max_bytes, seen_at, *tokens)
 
 
+def _read_position(reply: bytes) -> Position | None:
+    """Return the position in a reply, None for that of a user without a log, which has no epoch."""
+    return Position.parse(reply.decode("ascii"))
+
+
+def _read_change(reply: bytes | None) -> Change | None:
+    return None if reply is None else Change(1, _read_position(reply))
+
+
+def _read_changes(reply: tuple[int, bytes]) -> Change:
+    return Change(reply[0], _read_position(reply[1]))
+
+
 CREATE = user_function("create", _create, read_outcome)
 CREATE_EACH = function_of_users("create_each", _create_each, untouched)
 CREATE_SENT = user_function("create_sent", _create_sent, int)
 CREATE_EACH_SENT = function_of_users("create_each_sent", _create_each_sent, untouched)
-CHANGE = user_function("change", _change, int, when_full=True)
-CHANGE_ALL = user_function("change_all", _change_all, int, when_full=True)
-DELETE = user_function("delete", _delete, int, repeatable=False, when_full=True)
+CHANGE = user_function("change", _change, _read_change, when_full=True)
+CHANGE_ALL = user_function("change_all", _change_all, _read_changes, when_full=True)
+DELETE = user_function("delete", _delete, _read_change, repeatable=False, when_full=True)
 LIST = user_reading_function("list", _list, untouched)
 GET = user_reading_function("get", _get, optional_bytes)
 READ_LOG = user_reading_function("read_log", _read_log, untouched, uncounted_lua_name="peek_log")
@@ -343,8 +366,8 @@ class InboxStore:
         client_id: str | None,
         moment: Moment,
         guard: Guard = UNGUARDED,
-    ) -> bool:
-        """Apply a command to one item; return whether there is such an item."""
+    ) -> Change | None:
+        """Apply a command to one item. Return None if there is no such item."""
         transition = command.transition
         call = CHANGE(
             self._retention.context(moment),
@@ -353,14 +376,14 @@ class InboxStore:
             transition.event_name,
             _client_id(client_id),
         )
-        return await self._functions.change(user, guard, call) >= 0
+        return await self._functions.change(user, guard, call)
 
     async def delete(
         self, user: User, item_id: ItemId, client_id: str | None, moment: Moment, guard: Guard = UNGUARDED
-    ) -> bool:
-        """Delete one item; return whether there was such an item."""
+    ) -> Change | None:
+        """Delete one item. Return None if there was no such item."""
         call = DELETE(self._retention.context(moment), item_id, client_id=_client_id(client_id))
-        return await self._functions.change(user, guard, call) >= 0
+        return await self._functions.change(user, guard, call)
 
     async def change_all(
         self,
@@ -370,8 +393,8 @@ class InboxStore:
         client_id: str | None,
         moment: Moment,
         guard: Guard = UNGUARDED,
-    ) -> int:
-        """Apply a command to every item that matches, and return how many changed."""
+    ) -> Change:
+        """Apply a command to every item that matches. The result has the number of those that changed."""
         transition = command.transition
         data: dict[str, Any] = {"at": moment.now_ms // 1000, "filters": matching.as_json()}
         if client_id:

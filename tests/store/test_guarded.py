@@ -102,7 +102,7 @@ async def test_a_change_on_a_full_server_keeps_a_shorter_log(
 
     monkeypatch.setattr(client, "call", call)
     async with full(client):
-        assert await functions.change(user, UNGUARDED, DELETE(LOG, item_id=uuid4().bytes, client_id=b"")) == -1
+        assert await functions.change(user, UNGUARDED, DELETE(LOG, item_id=uuid4().bytes, client_id=b"")) is None
     assert [each.arguments[6] for each in sent] == [1000, LOG_EVENTS_WHEN_FULL], "after the guard's four"
 
 
@@ -122,7 +122,7 @@ async def test_several_users_are_one_round_trip_and_a_broken_one_can_be_spared(
     call = CHANGE(LOG, item_id=uuid4().bytes, transition="", event_name="", client_id=b"")
     problem, reply = await functions.send_many([broken, good], [call, call], skip_broken=True)
     assert isinstance(problem, StoreDataError)
-    assert CHANGE.decode(unwrapped(reply, good, UNGUARDED)) == -1
+    assert CHANGE.decode(unwrapped(reply, good, UNGUARDED)) is None
     with pytest.raises(StoreDataError):
         await functions.send_many([broken, good], [call, call])
 

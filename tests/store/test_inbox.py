@@ -264,12 +264,12 @@ async def test_marking_thousands_at_once_moves_every_index(store: InboxStore, to
     user = new_user()
     contents = [content(category=f"c{index % 3}", topic=f"t{index % topics}") for index in range(2500)]
     await asyncio.gather(*(store.create(each, [Delivery(user)], at(1), remember=False) for each in contents))
-    assert await store.change_all(user, Filter(categories=("c1",)), BulkCommand.READ_ALL, None, at(2)) == 833
+    assert (await store.change_all(user, Filter(categories=("c1",)), BulkCommand.READ_ALL, None, at(2))).items == 833
     assert (await store.list_page(user, Filter(read=True), 1, 1)).total == 833
     assert (await store.list_page(user, Filter(read=False, categories=("c1",)), 1, 1)).total == 0
     even = tuple(f"t{number}" for number in range(0, topics, 2))
     assert (await store.list_page(user, Filter(read=True, topics=even), 1, 1)).total == 416
-    assert await store.change_all(user, Filter(), BulkCommand.READ_ALL, None, at(3)) == 1667
+    assert (await store.change_all(user, Filter(), BulkCommand.READ_ALL, None, at(3))).items == 1667
     assert (await store.list_page(user, Filter(read=True, topics=even), 1, 1)).total == 1250
     page = await store.list_page(user, Filter(), 250, 10)
     assert (page.total, page.unread, page.unseen, len(page.items)) == (2500, 0, 0, 10)

@@ -166,11 +166,11 @@ async def run_in_store(store: InboxStore, user: User, step: Step, now: int) -> O
                     assert outcomes[:2] + outcomes[3:] == [Outcome.BROKEN, Outcome.DELETED, Outcome.BROKEN]
                     return outcomes[2]
         case Change(notification_id, command):
-            return await store.change(user, ItemId(notification_id.bytes), command, "c", at(now))
+            return await store.change(user, ItemId(notification_id.bytes), command, "c", at(now)) is not None
         case ChangeAll(matching, command):
-            return await store.change_all(user, matching, command, None, at(now))
+            return (await store.change_all(user, matching, command, None, at(now))).items
         case Delete(notification_id):
-            return await store.delete(user, ItemId(notification_id.bytes), None, at(now))
+            return await store.delete(user, ItemId(notification_id.bytes), None, at(now)) is not None
         case Trim(keep, most):
             trimmer = ItemTrimmer(store._client, store._retention)
             found = await trimmer.find_trimmable([user], keep, now)

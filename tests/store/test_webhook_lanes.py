@@ -104,7 +104,7 @@ async def test_each_kind_of_change_makes_its_users_members(
     assert await inboxes.create_each(content, others, at(1001), False) == [Outcome.DUPLICATE, Outcome.CREATED]
     assert set(await claimed(lanes, user.project_id)) <= {each.id for each in others}
     assert await inboxes.change(user, item, Command.READ, None, at(1002))
-    assert await inboxes.change_all(user, Filter(), BulkCommand.ARCHIVE_ALL, None, at(1003)) == 1
+    assert (await inboxes.change_all(user, Filter(), BulkCommand.ARCHIVE_ALL, None, at(1003))).items == 1
     assert await inboxes.delete(user, item, None, at(1004))
     assert user.id in await claimed(lanes, user.project_id)
 

@@ -39,6 +39,6 @@ raw_json_response = JsonResponse
 """Returns a response whose body is JSON already."""
 
 
-def no_content() -> Response:
+def no_content(headers: dict[str, str] | None = None) -> Response:
     """Return a 204."""
-    return JsonResponse(b"", 204)
+    return JsonResponse(b"", 204, headers)

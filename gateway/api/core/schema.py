@@ -43,8 +43,8 @@ class ResponseSpec:
 
 HEADERS: Mapping[str, Mapping[str, Any]] = {
     "X-Inbox-Position": {
-        "description": "The position of the list: it includes every event up to this one. Absent while the inbox has "
-        "had no event.",
+        "description": "The position of the inbox: the list, or the change, is included in the state after this event. "
+        "Absent while the inbox has had no event.",
         "schema": {"type": "string", "pattern": f"^{POSITION_PATTERN}$"},
     },
     "Retry-After": {

@@ -28,7 +28,7 @@ from gateway.sending.plans import SendPlan, new_send_plan
 from gateway.sending.recipients import conflict_message
 from gateway.sending.sender import Sender
 from gateway.store.event_log import Moment
-from gateway.store.inbox import InboxStore
+from gateway.store.inbox import Change, InboxStore
 
 MAX_FILTER_ITEMS = 50
 """Categories or topics in one query: each costs the store a few index look-ups."""
@@ -115,6 +115,7 @@ _PAGE = (
 SENT = ResponseSpec(201, "Sent", SentNotificationAnswer)
 FOUND = ResponseSpec(200, "The notification", NotificationAnswer)
 LISTED = ResponseSpec(200, "A page", NotificationList, headers=("X-Inbox-Position",))
+CHANGED = ResponseSpec(204, "Done", headers=("X-Inbox-Position",))
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,7 +210,7 @@ class NotificationsResource:
     async def delete(self, call: UserCall) -> Response:
         """Delete a notification from the user's inbox. Other recipients keep theirs."""
         item_id = item_id_of(call)
-        return _done(await self.inboxes.delete(call.user, item_id, call.client_id, self.now(), call.guard))
+        return changed(await self.inboxes.delete(call.user, item_id, call.client_id, self.now(), call.guard))
 
     async def mark_all_read(self, call: UserCall) -> Response:
         """Mark all of the user's notifications as read and seen, or only those that match the query."""
@@ -219,20 +220,26 @@ class NotificationsResource:
         """Mark all of the user's notifications as seen, or only those that match the query."""
         return await self._change_all(call, BulkCommand.SEEN_ALL)
 
+    async def archive_all(self, call: UserCall) -> Response:
+        """Move all of the user's notifications to the archive, or only those that match the query."""
+        return await self._change_all(call, BulkCommand.ARCHIVE_ALL)
+
     async def _change(self, call: UserCall, command: Command) -> Response:
         item_id = item_id_of(call)
-        return _done(await self.inboxes.change(call.user, item_id, command, call.client_id, self.now(), call.guard))
+        return changed(await self.inboxes.change(call.user, item_id, command, call.client_id, self.now(), call.guard))
 
     async def _change_all(self, call: UserCall, command: BulkCommand) -> Response:
         selected = _filter(call.query())
-        await self.inboxes.change_all(call.user, selected, command, call.client_id, self.now(), call.guard)
-        return no_content()
+        return changed(
+            await self.inboxes.change_all(call.user, selected, command, call.client_id, self.now(), call.guard)
+        )
 
 
-def _done(found: bool) -> Response:
-    if not found:
+def changed(change: Change | None) -> Response:
+    """Return the response to a command, with the position of the inbox after it. Raises ApiError 404."""
+    if change is None:
         raise not_found("Notification")
-    return no_content()
+    return no_content({"X-Inbox-Position": str(change.position)} if change.position else None)
 
 
 def _filter(query: Mapping[str, Any]) -> Filter:
@@ -252,13 +259,14 @@ OPERATIONS = [
         "POST", "/notifications", PROJECT, _R.create, "Send a notification", SENT, NEW_NOTIFICATION, idempotent=True
     ),
     Operation("GET", "/notifications", USER, _R.list_page, "List notifications", LISTED, query=LISTING),
-    Operation("POST", "/notifications/read", USER, _R.mark_all_read, "Mark all as read", query=FILTER),
-    Operation("POST", "/notifications/seen", USER, _R.mark_all_seen, "Mark all as seen", query=FILTER),
+    Operation("POST", "/notifications/read", USER, _R.mark_all_read, "Mark all as read", CHANGED, query=FILTER),
+    Operation("POST", "/notifications/seen", USER, _R.mark_all_seen, "Mark all as seen", CHANGED, query=FILTER),
+    Operation("POST", "/notifications/archive", USER, _R.archive_all, "Archive all", CHANGED, query=FILTER),
     Operation("GET", "/notifications/{id}", USER, _R.get, "Fetch a notification", FOUND),
-    Operation("DELETE", "/notifications/{id}", USER, _R.delete, "Delete a notification"),
-    Operation("POST", "/notifications/{id}/read", USER, _R.mark_read, "Mark as read"),
-    Operation("POST", "/notifications/{id}/unread", USER, _R.mark_unread, "Mark as unread"),
-    Operation("POST", "/notifications/{id}/seen", USER, _R.mark_seen, "Mark as seen"),
-    Operation("POST", "/notifications/{id}/archive", USER, _R.archive, "Archive a notification"),
-    Operation("DELETE", "/notifications/{id}/archive", USER, _R.unarchive, "Unarchive a notification"),
+    Operation("DELETE", "/notifications/{id}", USER, _R.delete, "Delete a notification", CHANGED),
+    Operation("POST", "/notifications/{id}/read", USER, _R.mark_read, "Mark as read", CHANGED),
+    Operation("POST", "/notifications/{id}/unread", USER, _R.mark_unread, "Mark as unread", CHANGED),
+    Operation("POST", "/notifications/{id}/seen", USER, _R.mark_seen, "Mark as seen", CHANGED),
+    Operation("POST", "/notifications/{id}/archive", USER, _R.archive, "Archive a notification", CHANGED),
+    Operation("DELETE", "/notifications/{id}/archive", USER, _R.unarchive, "Unarchive a notification", CHANGED),
 ]

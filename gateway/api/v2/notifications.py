@@ -12,9 +12,10 @@ from gateway.api.core.operation import Operation
 from gateway.api.core.paging import PLACED_PAGING, Cursor, Links, links, read_page
 from gateway.api.core.problems import not_found
 from gateway.api.core.query import Formed, Option
-from gateway.api.core.responses import json_response, no_content
+from gateway.api.core.responses import json_response
 from gateway.api.core.schema import ResponseSpec
 from gateway.api.v1.items import item_id_of
+from gateway.api.v1.notifications import CHANGED, changed
 from gateway.api.v2.items import V2Notification, decode_item, shown
 from gateway.domain.errors import invalid
 from gateway.domain.notification import UNCATEGORIZED, BulkCommand, Command, Filter, stored_categories
@@ -142,14 +143,13 @@ class NotificationsResource:
 
     async def _change(self, call: UserCall, command: Command) -> Response:
         item_id = item_id_of(call)
-        if not await self.inboxes.change(call.user, item_id, command, call.client_id, self.now(), call.guard):
-            raise not_found("Notification")
-        return no_content()
+        return changed(await self.inboxes.change(call.user, item_id, command, call.client_id, self.now(), call.guard))
 
     async def _change_all(self, call: UserCall, command: BulkCommand) -> Response:
         selected = _filter(call.query(), None)
-        await self.inboxes.change_all(call.user, selected, command, call.client_id, self.now(), call.guard)
-        return no_content()
+        return changed(
+            await self.inboxes.change_all(call.user, selected, command, call.client_id, self.now(), call.guard)
+        )
 
 
 def _filter(query: Mapping[str, Any], status: str | None) -> Filter:
@@ -181,11 +181,11 @@ OPERATIONS = [
         COUNTED,
         query=SCOPE,
     ),
-    Operation("POST", f"{_PATH}/read", USER, _R.mark_all_read, "Mark all as read", query=SCOPE),
-    Operation("POST", f"{_PATH}/archive", USER, _R.archive_all, "Archive all", query=SCOPE),
+    Operation("POST", f"{_PATH}/read", USER, _R.mark_all_read, "Mark all as read", CHANGED, query=SCOPE),
+    Operation("POST", f"{_PATH}/archive", USER, _R.archive_all, "Archive all", CHANGED, query=SCOPE),
     Operation("GET", f"{_PATH}/{{id}}", USER, _R.get, "Fetch a notification", FOUND),
-    Operation("POST", f"{_PATH}/{{id}}/read", USER, _R.mark_read, "Mark as read"),
-    Operation("POST", f"{_PATH}/{{id}}/unread", USER, _R.mark_unread, "Mark as unread"),
-    Operation("POST", f"{_PATH}/{{id}}/archive", USER, _R.archive, "Archive a notification"),
-    Operation("POST", f"{_PATH}/{{id}}/unarchive", USER, _R.unarchive, "Unarchive a notification"),
+    Operation("POST", f"{_PATH}/{{id}}/read", USER, _R.mark_read, "Mark as read", CHANGED),
+    Operation("POST", f"{_PATH}/{{id}}/unread", USER, _R.mark_unread, "Mark as unread", CHANGED),
+    Operation("POST", f"{_PATH}/{{id}}/archive", USER, _R.archive, "Archive a notification", CHANGED),
+    Operation("POST", f"{_PATH}/{{id}}/unarchive", USER, _R.unarchive, "Unarchive a notification", CHANGED),
 ]

@@ -218,17 +218,17 @@ end
 
 -- KEYS  user
 -- ARGV  now_ms epoch_if_new log_events log_seconds  item_id transition (its code) event_name client_id (JSON or "")
--- ->    1 changed, 0 already in that state, -1 no such item
+-- ->    the position of the log, whether the item changed or was in that state before; false if there is no such item
 local function change(keys, args, record)
   local user, context = keys[1], context_of(args)
   local id, code, name, client_id = args[5], args[6], args[7], args[8]
   local packed = call('HGET', user .. STATES, id)
-  if not packed then return -1 end
+  if not packed then return false end
   local state = unpack_state(packed) or fail_by_data('the state of an item')
   local from = bucket_of(state)
   apply(state, code, context.seconds)
   local to = bucket_of(state)
-  if from == to then return 0 end
+  if from == to then return (record.epoch or '') .. '.' .. integer(record.offset or 0) end
   local category, topic, offset = state.category, state.topic, offset_of(user, from, id)
   call('HSET', user .. STATES, id, pack_state(state))
   push_undo(undo_change, user, { id = id, packed = packed, from = from, to = to, offset = offset }, state)
@@ -237,18 +237,18 @@ local function change(keys, args, record)
   local content = content_or_reference(call('HGET', user .. ITEMS, id), id)
   local data = item_data_json(content, state, recipient_json(user, record), client_id)
   append(user, record, context, name, '', data, counts_after(user, record, from, to))
-  return 1
+  return record.epoch .. '.' .. integer(record.offset)
 end
 
 -- KEYS  user
 -- ARGV  now_ms epoch_if_new log_events log_seconds  item_id client_id (JSON or "")
--- ->    1 deleted, -1 no such item
+-- ->    the position of the log after it; false if there is no such item
 local function delete(keys, args, record)
   local id, client_id = args[5], args[6]
   local packed = call('HGET', keys[1] .. STATES, id)
-  if not packed then return -1 end
+  if not packed then return false end
   remove_item(keys[1], record, context_of(args), id, packed, client_id)
-  return 1
+  return record.epoch .. '.' .. integer(record.offset)
 end
 
 local function in_chunks(execute, command, key, values)
@@ -389,7 +389,8 @@ end
 -- KEYS  user
 -- ARGV  now_ms epoch_if_new log_events log_seconds  transition (its code) event_name data (JSON) buckets
 --       #categories categories… #topics topics…
--- ->    how many items changed; if none did, there is no event
+-- ->    how many items changed, and the position of the log after it (without an epoch for a user without a log); if
+--       none changed, there is no event
 local function change_all(keys, args, record)
   local user, context = keys[1], context_of(args)
   local code, name, data = args[5], args[6], args[7]
@@ -409,5 +410,5 @@ local function change_all(keys, args, record)
     end
   end
   if changed > 0 then append(user, record, context, name, '', data, counts(user)) end
-  return changed
+  return { changed, (record.epoch or '') .. '.' .. integer(record.offset or 0) }
 end

@@ -394,6 +394,21 @@ async def test_seen_all_marks_what_the_filter_matches(inbox: Inbox, query: str, 
 
 
 @pytest.mark.parametrize(
+    ("query", "left"),
+    [
+        ("", set()),
+        ("read=true", {"new", "seen"}),
+        ("seen=false", {"seen", "read"}),
+        ("archived=true", {"new", "seen", "read"}),
+    ],
+)
+async def test_archive_all_archives_what_the_filter_matches(inbox: Inbox, query: str, left: set[str]) -> None:
+    await fill(inbox)
+    await inbox.do(f"archive?{query}")
+    assert set(await inbox.titles("archived=false")) == left
+
+
+@pytest.mark.parametrize(
     ("query", "marked"),
     [
         ("categories=a", {"ax", "ay"}),
@@ -487,6 +502,24 @@ async def test_a_list_and_the_event_log_agree_on_the_position(inbox: Inbox) -> N
     pulled = await inbox.events()
     assert listed.headers["x-inbox-position"] == pulled["position"]
     assert pulled["position"].endswith(".2")
+
+
+async def test_a_change_has_the_position_that_includes_it(inbox: Inbox) -> None:
+    item = await inbox.receive()
+    for method, path in [
+        ("POST", f"/{item}/read"),
+        ("POST", f"/{item}/read"),  # which changes nothing
+        ("POST", "/seen"),  # the same
+        ("POST", "/archive"),
+        ("DELETE", f"/{item}/archive"),
+        ("DELETE", f"/{item}"),
+    ]:
+        changed = await inbox.request(method, f"/notifications{path}")
+        assert changed.headers["x-inbox-position"] == (await inbox.events())["position"], path
+
+
+async def test_a_change_in_an_inbox_without_a_log_has_no_position(inbox: Inbox) -> None:
+    assert "x-inbox-position" not in (await inbox.request("POST", "/notifications/read")).headers
 
 
 async def test_an_inbox_without_a_log_gets_its_position_by_a_pull(inbox: Inbox) -> None:
