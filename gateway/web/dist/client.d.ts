@@ -232,37 +232,34 @@ declare class InboxClient extends Actions implements Client {
     }>;
     removeToken(channel: string, id: string): Promise<void>;
 }
-/** An action on one notification or on all that match a filter, from the call until the state of the inboxes has it. */
+/** An action on one notification, or on all that match a filter, until the confirmed state of the inboxes has it. */
 interface Action {
     readonly name: string;
     /** The id of the notification, or a filter. */
     readonly target: string | Filter;
     readonly at: number;
-    readonly promise: Promise<void>;
-    readonly resolve: () => void;
-    readonly reject: (error: unknown) => void;
-    /** Prepared, to be sent; sent; accepted by the gateway. */
-    stage: "prepared" | "waiting" | "sent" | "accepted";
-    /** Of an accepted action: the position that contains it. */
+    stage: number;
+    /** Of an accepted action: the position that includes it. */
     position?: string | null;
-    /** Whether its event has arrived, so that the inboxes have it already. */
-    arrived?: boolean;
+    promise: Promise<void>;
+    resolve: () => void;
+    reject: (error: unknown) => void;
 }
 /**
  * Actions that show at once in all inboxes of the client, and are sent in order, one at a time.
  *
- * An action is shown on top of the confirmed state until the event with it arrives. It is taken back by showing it no
- * longer. An action that failed without a response is sent again: each can be repeated. The inboxes that follow the
- * stream are driven from here: all apply an event before one of them shows it.
+ * An action is shown on top of the confirmed state until the events up to its position have arrived. It is taken back
+ * by showing it no longer. An action that failed without a response is sent again, because each can be repeated. The
+ * inboxes that follow the stream are driven from here: all of them apply an event before one of them shows it.
  */
 declare class Actions extends LiveClient {
     #private;
     /** The inboxes that follow the stream. */
     readonly inboxes: Set<Inbox>;
-    constructor(options?: ClientOptions);
     /** The actions that the confirmed state does not have yet, in order. */
-    get pending(): readonly Action[];
-    /** How many actions wait for the network. */
+    pending: readonly Action[];
+    constructor(options?: ClientOptions);
+    /** How many actions the gateway has not accepted yet. */
     get queued(): number;
     /** Return a notification that one of the inboxes has loaded, in its confirmed state. */
     find(id: string): Notification | undefined;
@@ -277,7 +274,7 @@ declare class Actions extends LiveClient {
     readAll(filter?: Filter): Promise<void>;
     seenAll(filter?: Filter): Promise<void>;
     archiveAll(filter?: Filter): Promise<void>;
-    /** Show an action in all inboxes. `commit` sends it, `undo` takes it back. */
+    /** Show an action in all inboxes. `commit` sends it, `undo` takes it back unless it was sent. */
     prepare(name: "delete" | "archive", id: string): {
         commit(): Promise<void>;
         undo(): void;
@@ -474,7 +471,7 @@ interface Snapshot extends Counts {
 }
 declare const EMPTY: Snapshot;
 /** Return a notification after an action at a time: the same object if it changes nothing, null if it deletes it. */
-declare function changed(item: Notification, action: string, at: number): Notification | null;
+declare function changed(item: Notification, action: string, at: number | null): Notification | null;
 /** Return the counts for a filter in a message of the stream, if it has them: those of all, or by `archived` only. */
 declare function countsIn(message: MessageCounts, filter: Filter): Counts | undefined;
 /**
@@ -483,7 +480,7 @@ declare function countsIn(message: MessageCounts, filter: Filter): Counts | unde
  * A notification that newly matches is inserted at its place. The server's order is that of arrival, in which `sent_at`
  * never decreases. Among notifications of the same second the order is unknown.
  */
-declare function put(snapshot: Snapshot, filter: Filter, was: Notification | null, is: Notification | null, newest?: boolean): Snapshot;
+declare function put(snapshot: Snapshot, filter: Filter, was: Notification | null, is: Notification | null, isNewest?: boolean): Snapshot;
 /** Return a snapshot after an action on all notifications that match `target`. */
 declare function applyToAll(snapshot: Snapshot, filter: Filter, action: string, at: number, target: Filter): Snapshot;
 /**

@@ -5,96 +5,72 @@ import type { Inbox } from "./inbox.ts";
 import { LiveClient } from "./live_client.ts";
 import type { InboxEvent, Ready } from "./messages.ts";
 import { stepsBetween } from "./positions.ts";
-import type { ClientOptions, Filter, Notification } from "./types.ts";
+import type { ClientOptions, ConnectionState, Filter, Notification } from "./types.ts";
 
-/** Requests for one notification: the method, and what follows its path. */
-const REQUESTS: Record<string, readonly [string, string]> = {
-  read: ["POST", "/read"],
-  unread: ["POST", "/unread"],
-  seen: ["POST", "/seen"],
-  archive: ["POST", "/archive"],
-  unarchive: ["DELETE", "/archive"],
-  delete: ["DELETE", ""],
-};
+const MOST_FAILURES = 5; // after so many responses of a broken server, an action is taken back
 
-/** The times that a request is repeated whose response is an error of the server. */
-const MOST_FAILURES = 5;
+/** What ends the path of the requests that undo or remove. All others are a POST to a path that ends in their name. */
+const DELETES: Record<string, string> = { unarchive: "/archive", delete: "" };
 
-/** An action on one notification or on all that match a filter, from the call until the state of the inboxes has it. */
+const PREPARED = 0; // shown, but not to be sent yet
+const WAITING = 1;
+const SENT = 2;
+const ACCEPTED = 3;
+
+/** An action on one notification, or on all that match a filter, until the confirmed state of the inboxes has it. */
 export interface Action {
   readonly name: string;
   /** The id of the notification, or a filter. */
   readonly target: string | Filter;
   readonly at: number;
-  readonly promise: Promise<void>;
-  readonly resolve: () => void;
-  readonly reject: (error: unknown) => void;
-  /** Prepared, to be sent; sent; accepted by the gateway. */
-  stage: "prepared" | "waiting" | "sent" | "accepted";
-  /** Of an accepted action: the position that contains it. */
+  stage: number;
+  /** Of an accepted action: the position that includes it. */
   position?: string | null;
-  /** Whether its event has arrived, so that the inboxes have it already. */
-  arrived?: boolean;
-}
-
-/** Whether `position` is after `reached`. */
-function isAhead(position: string | null | undefined, reached: string | null): boolean {
-  return !!position && !!reached && stepsBetween(reached, position) > 0;
+  promise: Promise<void>;
+  resolve: () => void;
+  reject: (error: unknown) => void;
 }
 
 /**
  * Actions that show at once in all inboxes of the client, and are sent in order, one at a time.
  *
- * An action is shown on top of the confirmed state until the event with it arrives. It is taken back by showing it no
- * longer. An action that failed without a response is sent again: each can be repeated. The inboxes that follow the
- * stream are driven from here: all apply an event before one of them shows it.
+ * An action is shown on top of the confirmed state until the events up to its position have arrived. It is taken back
+ * by showing it no longer. An action that failed without a response is sent again, because each can be repeated. The
+ * inboxes that follow the stream are driven from here: all of them apply an event before one of them shows it.
  */
 export class Actions extends LiveClient {
   /** The inboxes that follow the stream. */
   readonly inboxes = new Set<Inbox>();
-  #actions: readonly Action[] = [];
-  #queued = 0;
-  #isSending = false;
-  #wake: (() => void) | undefined;
+  /** The actions that the confirmed state does not have yet, in order. */
+  pending: readonly Action[] = [];
+  #busy = false; // during a request, and the pause after one that failed
+  #failures = 0;
+  #resume: (() => void) | undefined; // ends the pause after a failure without a response
 
   constructor(options?: ClientOptions) {
     super(options);
     const on = <T>(type: string, handle: (detail: T) => void) =>
       this.addEventListener(type, (event) => handle((event as CustomEvent<T>).detail));
-    on("state", () => {
-      if (!this.#isOffline) this.#send();
-      this.#count();
+    const each = (handle: (inbox: Inbox) => void) => this.inboxes.forEach(handle);
+    on<ConnectionState>("state", ({ status }) => {
+      if (status === "live") this.#resume?.();
+      this.#send();
     });
-    on<Ready>("ready", (ready) => this.inboxes.forEach((inbox) => inbox.onReady(ready)));
+    on<Ready>("ready", (ready) => each((inbox) => inbox.onReady(ready)));
     on("reset", () => {
-      this.#drop(({ stage }) => stage === "accepted");
-      this.inboxes.forEach((inbox) => inbox.onReset());
+      this.pending = this.pending.filter(({ stage }) => stage !== ACCEPTED);
+      each((inbox) => inbox.onReset());
     });
     on<InboxEvent>("event", (event) => {
-      const { id, client_id } = event.data;
-      const own = this.#actions.find(
-        ({ name, target, stage, arrived }) =>
-          client_id === this.clientId &&
-          stage !== "waiting" &&
-          !arrived &&
-          event.name === `notifications/${name}${id ? "" : "/all"}` &&
-          (!id || target === id),
-      );
-      if (own) own.arrived = true;
-      this.#drop(({ stage, arrived, position }) => stage === "accepted" && (arrived || !isAhead(position, event.position)));
-      this.inboxes.forEach((inbox) => inbox.onEvent(event));
-      this.#show(event);
+      this.pending = this.pending.filter((action) => !this.#isIncluded(action));
+      each((inbox) => inbox.onEvent(event));
+      each((inbox) => inbox.show(event));
     });
   }
 
-  /** The actions that the confirmed state does not have yet, in order. */
-  get pending(): readonly Action[] {
-    return this.#actions.filter(({ arrived }) => !arrived);
-  }
-
-  /** How many actions wait for the network. */
+  /** How many actions the gateway has not accepted yet. */
   get queued(): number {
-    return this.#queued;
+    return this.pending.filter(({ stage }) => stage === WAITING || stage === SENT).length;
   }
 
   /** Return a notification that one of the inboxes has loaded, in its confirmed state. */
@@ -144,124 +120,92 @@ export class Actions extends LiveClient {
     return this.#do("archive", filter);
   }
 
-  /** Show an action in all inboxes. `commit` sends it, `undo` takes it back. */
+  /** Show an action in all inboxes. `commit` sends it, `undo` takes it back unless it was sent. */
   prepare(name: "delete" | "archive", id: string): { commit(): Promise<void>; undo(): void } {
-    const action = this.#add(name, id, "prepared");
+    const action = this.#add(name, id, PREPARED);
     return {
       commit: () => {
-        if (action.stage === "prepared") action.stage = "waiting";
+        if (action.stage === PREPARED) action.stage = WAITING;
         this.#send();
         return action.promise;
       },
       undo: () => {
-        this.#drop((other) => other === action && other.stage === "prepared");
-        this.#show();
+        if (action.stage === PREPARED) this.#drop(action);
       },
     };
   }
 
   #do(name: string, target: string | Filter): Promise<void> {
-    // An element that marks as seen whatever arrives calls more often than a request takes.
-    const last = this.#actions.at(-1);
-    const isSame = last?.stage === "waiting" && last.name === name && JSON.stringify(last.target) === JSON.stringify(target);
-    const { promise } = isSame ? last : this.#add(name, target, "waiting");
+    // An element that marks as seen whatever arrives calls more often than requests are answered.
+    const last = this.pending.at(-1);
+    const isSame = last?.stage === WAITING && last.name === name && JSON.stringify(last.target) === JSON.stringify(target);
+    const action = isSame ? last : this.#add(name, target, WAITING);
     this.#send();
-    return promise;
+    return action.promise;
   }
 
-  #add(name: string, target: string | Filter, stage: Action["stage"]): Action {
-    let resolve!: () => void, reject!: (error: unknown) => void;
-    const promise = new Promise<void>((...functions) => ([resolve, reject] = functions));
-    promise.catch(() => {}); // the event "error" reports it as well
-    const action = { name, target, at: Math.floor(Date.now() / 1000), promise, resolve, reject, stage };
-    this.#actions = [...this.#actions, action];
-    this.#show();
+  #add(name: string, target: string | Filter, stage: number): Action {
+    const action = { name, target, stage, at: Math.floor(Date.now() / 1000) } as Action;
+    action.promise = new Promise<void>((resolve, reject) => Object.assign(action, { resolve, reject }));
+    action.promise.catch(() => {}); // the event "error" reports it, too
+    this.#show([...this.pending, action]);
     return action;
   }
 
-  #drop(isDropped: (action: Action) => unknown): void {
-    const left = this.#actions.filter((action) => !isDropped(action));
-    if (left.length === this.#actions.length) return;
-    this.#actions = left;
-    this.#count();
+  #drop(action: Action): void {
+    this.#show(this.pending.filter((other) => other !== action));
   }
 
-  #show(event?: InboxEvent): void {
-    this.inboxes.forEach((inbox) => inbox.show(event));
+  #show(pending: readonly Action[]): void {
+    this.pending = pending;
+    emit(this, "queue", this.queued);
+    this.inboxes.forEach((inbox) => inbox.show());
   }
 
-  get #isOffline(): boolean {
-    return /offline|reconnecting/.test(this.state.status);
-  }
-
-  /** Update `queued`: all that are not accepted, while they wait for the network or for another attempt. */
-  #count(): void {
-    const waits = this.#isOffline || this.#wake;
-    const queued = waits ? this.#actions.filter(({ stage }) => stage === "waiting" || stage === "sent").length : 0;
-    if (queued === this.#queued) return;
-    this.#queued = queued;
-    emit(this, "queue", queued);
+  /** Whether the confirmed state has an accepted action. */
+  #isIncluded({ stage, position }: Action): boolean {
+    return stage === ACCEPTED && !(stepsBetween(this.position ?? "", position ?? "") > 0);
   }
 
   async #send(): Promise<void> {
-    this.#wake?.();
-    if (this.#isSending) return;
-    this.#isSending = true;
-    let action: Action | undefined;
-    for (let failures = 0; !this.#isOffline && (action = this.#actions.find(({ stage }) => stage === "waiting" || stage === "sent")); ) {
-      try {
-        await this.#perform(action);
-        failures = 0;
-      } catch (cause) {
-        const error = cause as InboxError;
-        const { status, temporary, retryAfterMs } = error;
-        if (temporary && (status < 500 || status === 503 || failures < MOST_FAILURES)) {
-          await this.#pause(retryDelayMs(failures++, retryAfterMs), !status);
-          continue;
-        }
-        failures = 0;
-        this.#drop((other) => other === action);
-        this.#show();
+    const action = this.pending.find(({ stage }) => stage === WAITING);
+    if (!action || this.#busy || /offline|reconnecting/.test(this.state.status)) return;
+    this.#busy = true;
+    action.stage = SENT;
+    const { name, target } = action;
+    const id = typeof target === "string" && target;
+    const path = `/notifications${id ? `/${encodeURIComponent(id)}` : ""}${DELETES[name] ?? `/${name}`}`;
+    const next = () => {
+      this.#busy = false;
+      this.#resume = undefined;
+      this.#send();
+    };
+    try {
+      const { headers } = await this.request(name in DELETES ? "DELETE" : "POST", path, { query: id ? {} : (target as Filter) });
+      action.position = headers.get("X-Inbox-Position");
+    } catch (cause) {
+      const error = cause as InboxError;
+      const { status, temporary, retryAfterMs } = error;
+      if (temporary && (status < 500 || status === 503 || this.#failures < MOST_FAILURES)) {
+        action.stage = WAITING;
+        const timer = setTimeout(next, retryDelayMs(this.#failures++, retryAfterMs));
+        if (!status)
+          this.#resume = () => {
+            clearTimeout(timer);
+            next();
+          };
+        return;
+      }
+      if (status !== 404 || name !== "delete") {
+        this.#drop(action);
         action.reject(error);
-        emit(this, "error", { error, action: action.name, ids: typeof action.target === "string" ? [action.target] : [] });
+        emit(this, "error", { error, action: name, ids: id ? [id] : [] });
       }
     }
-    this.#isSending = false;
-    this.#count();
-  }
-
-  async #perform(action: Action): Promise<void> {
-    const { name, target } = action;
-    action.stage = "sent";
-    let response: Response | undefined;
-    if (typeof target === "string") {
-      const [method, end] = REQUESTS[name]!;
-      response = await this.request(method, `/notifications/${encodeURIComponent(target)}${end}`).catch((error: InboxError) => {
-        if (name !== "delete" || error.status !== 404) throw error; // it was deleted, perhaps by an earlier attempt
-        return undefined;
-      });
-    } else {
-      response = await this.request("POST", `/notifications/${name}`, { query: target });
-    }
-    action.stage = "accepted";
-    action.position = response?.headers.get("X-Inbox-Position");
-    this.#drop((other) => other === action && (action.arrived || !isAhead(action.position, this.position)));
-    this.#show();
+    this.#failures = 0;
+    action.stage = ACCEPTED;
+    this.#show(this.pending.filter((other) => !this.#isIncluded(other)));
     action.resolve();
-  }
-
-  /** Wait before the next attempt. Without a response, a sign of the network ends it. */
-  async #pause(ms: number, untilOnline: boolean): Promise<void> {
-    await new Promise<void>((resolve) => {
-      const timer = setTimeout(resolve, ms);
-      this.#wake = () => {
-        if (!untilOnline) return;
-        clearTimeout(timer);
-        resolve();
-      };
-      this.#count();
-    });
-    this.#wake = undefined;
-    this.#count();
+    next();
   }
 }

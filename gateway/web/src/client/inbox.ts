@@ -38,7 +38,7 @@ export class Inbox extends EventTarget implements InboxStore {
   #wanted: number;
   #confirmed = EMPTY;
   #run: Run | null = null;
-  #error: Error | null = null;
+  #error: InboxError | null = null;
   #failures = 0;
   #retryTimer: unknown = null; // not null: no request is sent before `retry`
 
@@ -55,14 +55,14 @@ export class Inbox extends EventTarget implements InboxStore {
     const { inboxes, state } = this.#client;
     if (inboxes.has(this)) return;
     inboxes.add(this);
-    if (state.status === "live") this.onReset(); // there will be no `ready`
+    if (state.status === "live") this.retry(); // there will be no `ready`
     else this.#client.connect();
   }
 
   stop(): void {
     this.#client.inboxes.delete(this);
+    clearTimeout(this.#retryTimer as number);
     this.#abort();
-    this.#confirmed = { ...this.#confirmed, position: null };
   }
 
   async loadMore(): Promise<void> {
@@ -92,96 +92,85 @@ export class Inbox extends EventTarget implements InboxStore {
 
   onReset(): void {
     this.#abort();
-    this.#confirmed = { ...this.#confirmed, position: null };
     this.retry();
   }
 
   /** Apply an event. The client calls `show` when all inboxes have applied it. */
   onEvent(event: InboxEvent): void {
-    this.#run?.events.push(event);
+    const run = this.#run;
     this.#expect(event);
-    this.#confirmed = this.#trimmed(applyEvent(this.#confirmed, event, this.filter));
-    this.#run?.snapshots.push(this.#confirmed);
-    this.#run?.wake?.();
-    // Some notifications may leave the list before older ones are loaded in their place.
-    if (!this.#run) this.#wanted = Math.min(this.#wanted, Math.max(this.#confirmed.notifications.length, this.#perPage / 2));
-    this.#update();
+    this.#confirm(applyEvent(this.#confirmed, event, this.filter));
+    if (run) {
+      run.events.push(event);
+      run.snapshots.push(this.#confirmed);
+      run.wake?.();
+    } else {
+      // Some notifications may leave the list before older ones are loaded in their place.
+      this.#wanted = Math.min(this.#wanted, Math.max(this.#confirmed.notifications.length, this.#perPage / 2));
+      this.#update();
+    }
   }
 
   /** Take over the counts of a message, which are complete in themselves, before the list is loaded. */
   #expect(message: MessageCounts): void {
-    if (this.#confirmed.position === null) this.#confirmed = { ...this.#confirmed, ...countsIn(message, this.filter) };
+    if (!this.#confirmed.position) this.#confirmed = { ...this.#confirmed, ...countsIn(message, this.filter) };
   }
 
-  #trimmed(snapshot: Snapshot): Snapshot {
+  #confirm(snapshot: Snapshot): void {
     const { notifications } = snapshot;
-    return notifications.length > this.#keep ? { ...snapshot, notifications: notifications.slice(0, this.#keep) } : snapshot;
+    this.#confirmed =
+      notifications.length > this.#keep ? { ...snapshot, notifications: notifications.slice(0, this.#keep) } : snapshot;
   }
 
+  /** Forget the running request and the position. */
   #abort(): void {
-    clearTimeout(this.#retryTimer as number);
-    this.#retryTimer = this.#run = null;
+    this.#run = null;
+    this.#confirmed = { ...this.#confirmed, position: null };
   }
 
   /** Send the request that is due, if any. */
   #update(): void {
-    if (this.#run || this.#retryTimer || !this.#client.inboxes.has(this)) return;
+    const { inboxes, state } = this.#client;
+    if (this.#run || this.#retryTimer || !inboxes.has(this)) return;
     const { position, unknown, notifications, total } = this.#confirmed;
     const isShort = notifications.length < Math.min(this.#wanted, total);
-    if (position === null ? this.#client.state.status === "live" : unknown || isShort) this.#load();
+    if (position ? unknown || isShort : state.status === "live") this.#load();
   }
 
   async #load(): Promise<void> {
     const { position, unknown, notifications } = this.#confirmed;
-    const isFirst = position === null || unknown === 2;
-    const loaded = notifications.length;
-    let perPage = this.#perPage;
-    if (isFirst) perPage = Math.min(Math.max(loaded, perPage), MOST_PER_PAGE);
-    else if (unknown) perPage = 1; // only the counts matter
-    const page = isFirst || unknown ? 1 : Math.floor(loaded / perPage) + 1;
-    const loading = position === null ? "first" : isFirst || unknown ? null : "more";
+    const isFirst = !position || unknown === 2;
+    // One request replaces up to a hundred notifications. Where only the counts matter, one is enough.
+    const per_page = isFirst ? Math.min(Math.max(notifications.length, this.#perPage), MOST_PER_PAGE) : unknown || this.#perPage;
+    const page = isFirst || unknown ? 1 : Math.floor(notifications.length / per_page) + 1;
+    const loading = position ? (isFirst || unknown ? null : "more") : "first";
     const run: Run = (this.#run = { events: [], snapshots: [this.#confirmed], loading });
-    const isOver = () => run !== this.#run;
     const since = this.#client.position;
     this.show();
     try {
-      const response = await this.#client.request("GET", "/notifications", { query: { ...this.filter, page, per_page: perPage } });
-      const found = await response.json();
-      if (isOver()) return;
+      const response = await this.#client.request("GET", "/notifications", { query: { ...this.filter, page, per_page } });
+      const { notifications: found, total, unread_count: unreadCount, unseen_count: unseenCount } = await response.json();
       // An inbox without a log has no position. It is empty, and was empty when the request was sent.
-      const at: string | null = response.headers.get("X-Inbox-Position") ?? since;
-      let base = EMPTY;
-      if (!isFirst) {
-        // Events up to the position of the response may still be on their way.
-        while (stepsBetween(this.#confirmed.position!, at!) > 0) {
-          await new Promise<void>((resolve) => (run.wake = resolve));
-          if (isOver()) return;
-        }
-        base = run.snapshots.find((snapshot) => snapshot.position === at) ?? { ...this.#confirmed, unknown: 2 };
+      const at = response.headers.get("X-Inbox-Position") ?? since!;
+      // Events up to the position of the response may still be on their way.
+      while (run === this.#run && !isFirst && stepsBetween(this.#confirmed.position!, at) > 0) {
+        await new Promise<void>((resolve) => (run.wake = resolve));
       }
-      const { length } = base.notifications;
-      const known = length - (page - 1) * perPage; // negative: some left meanwhile, and this page does not continue the list
-      const added = known < 0 ? [] : found.notifications.slice(known);
-      this.#run = null;
+      if (run !== this.#run) return;
+      const base = isFirst ? EMPTY : run.snapshots.find((snapshot) => snapshot.position === at) ?? { ...this.#confirmed, unknown: 2 };
+      const known = base.notifications.length - (page - 1) * per_page; // below 0, the page does not continue the list any more
+      const all = [...base.notifications, ...(known < 0 ? [] : found.slice(known))];
+      const merged: Snapshot = { position: at, notifications: all, total, unreadCount, unseenCount, unknown: base.unknown === 2 ? 2 : 0 };
+      this.#confirm(run.events.reduce((snapshot, event) => applyEvent(snapshot, event, this.filter), merged));
       this.#error = null;
       this.#failures = 0;
-      const { total, unread_count: unreadCount, unseen_count: unseenCount } = found;
-      const merged: Snapshot = {
-        position: at,
-        notifications: [...base.notifications, ...added],
-        total,
-        unreadCount,
-        unseenCount,
-        unknown: base.unknown === 2 ? 2 : 0,
-      };
-      this.#confirmed = this.#trimmed(run.events.reduce((snapshot, event) => applyEvent(snapshot, event, this.filter), merged));
     } catch (error) {
-      if (isOver()) return;
-      this.#run = null;
-      this.#error = error as Error;
-      const { temporary, retryAfterMs } = error as InboxError;
+      if (run !== this.#run) return;
+      this.#error = error as InboxError;
+      const { temporary, retryAfterMs } = this.#error;
       this.#retryTimer = temporary ? setTimeout(() => this.retry(), retryDelayMs(this.#failures++, retryAfterMs)) : true;
     }
+    this.#run = null;
     this.#update();
     this.show();
   }
@@ -200,19 +189,15 @@ export class Inbox extends EventTarget implements InboxStore {
       items.set(target, after ?? null);
       if (after !== item) snapshot = put(snapshot, this.filter, item!, after!);
     }
-    const { notifications, total, unreadCount, unseenCount, position } = snapshot;
+    const { position, unknown, ...shown } = snapshot;
     const state: InboxState = {
-      notifications,
-      total,
-      unreadCount,
-      unseenCount,
-      hasMore: total > notifications.length,
-      loading: this.#run?.loading ?? null,
+      ...shown,
+      hasMore: shown.total > shown.notifications.length,
+      loading: this.#run && this.#run.loading,
       error: this.#error,
-      stale: position === null,
+      stale: !position,
     };
-    const before = this.state as InboxState | undefined;
-    if (before && Object.entries(state).every(([name, value]) => before[name as keyof InboxState] === value)) return;
+    if (Object.entries(state).every(([name, value]) => this.state?.[name as keyof InboxState] === value)) return;
     this.state = state;
     emit(this, "change", { cause });
   }

@@ -15,41 +15,42 @@ export interface Snapshot extends Counts {
 
 export const EMPTY: Snapshot = { position: null, notifications: [], total: 0, unreadCount: 0, unseenCount: 0, unknown: 0 };
 
-type Flag = "read" | "seen" | "archived";
-type Fact = `${Flag}_at`;
+const FLAGS = ["read", "seen", "archived"] as const;
 
-const FLAGS: readonly Flag[] = ["read", "seen", "archived"];
+type Fact = `${(typeof FLAGS)[number]}_at`;
 
-/** What each action sets (true) or clears (false). A read notification is also seen. */
-const WRITES: Record<string, Partial<Record<Fact, boolean>>> = {
-  read: { seen_at: true, read_at: true },
-  unread: { read_at: false },
-  seen: { seen_at: true },
-  archive: { archived_at: true },
-  unarchive: { archived_at: false },
+/** Whether each action sets or clears, and what. A read notification is also seen. */
+const WRITES: Record<string, readonly [boolean, ...Fact[]]> = {
+  read: [true, "read_at", "seen_at"],
+  unread: [false, "read_at"],
+  seen: [true, "seen_at"],
+  archive: [true, "archived_at"],
+  unarchive: [false, "archived_at"],
 };
 
 /** Return a notification after an action at a time: the same object if it changes nothing, null if it deletes it. */
-export function changed(item: Notification, action: string, at: number): Notification | null {
+export function changed(item: Notification, action: string, at: number | null): Notification | null {
   if (action === "delete") return null;
-  return Object.entries(WRITES[action]!).reduce(
-    (result, [fact, set]) => (set === (result[fact as Fact] !== null) ? result : { ...result, [fact]: set ? at : null }),
-    item,
-  );
+  const [set, ...facts] = WRITES[action]!;
+  let result = item;
+  for (const fact of facts) if (set !== !!item[fact]) result = { ...result, [fact]: set ? at : null };
+  return result;
 }
 
-/** Return a notification as it was before the action that made it so. Whether a read one was seen may be unknown. */
+/** Return a notification as it was before the action that made it so. */
 function before(item: Notification, action: string): Notification {
-  const result: Record<string, unknown> = { ...item };
-  for (const [fact, set] of Object.entries(WRITES[action]!)) result[fact] = set ? null : 1;
-  if (action === "read" && item.seen_at !== item.read_at) result.seen_at = item.seen_at;
+  const [set, ...facts] = WRITES[action]!;
+  const result = { ...item } as Record<Fact, number | null>;
+  for (const fact of facts) result[fact] = set ? null : 1;
+  // One that was read later than it was seen was seen before. Otherwise it may have been.
+  if (item.seen_at !== item.read_at && action === "read") result.seen_at = 1;
   return result as unknown as Notification;
 }
 
 function matches(item: Notification, filter: Filter): boolean {
   const isOneOf = (wanted: readonly string[] | undefined, value: string | null) => !wanted?.length || wanted.includes(value!);
   return (
-    FLAGS.every((flag) => filter[flag] === undefined || filter[flag] === (item[`${flag}_at`] !== null)) &&
+    FLAGS.every((flag) => (filter[flag] ?? !!item[`${flag}_at`]) === !!item[`${flag}_at`]) &&
     isOneOf(filter.categories, item.category || "uncategorized") && // the filter's name for items without a category
     isOneOf(filter.topics, item.topic)
   );
@@ -59,8 +60,9 @@ function matches(item: Notification, filter: Filter): boolean {
 export function countsIn(message: MessageCounts, filter: Filter): Counts | undefined {
   const { archived, ...others } = filter;
   if (Object.keys(others).length) return undefined;
+  const { unarchived } = message;
   const count = (name: keyof CountsBody) =>
-    archived === undefined ? message[name] : archived ? message[name] - message.unarchived[name] : message.unarchived[name];
+    archived === false ? unarchived[name] : message[name] - (archived ? unarchived[name] : 0);
   return { unreadCount: count("unread_count"), unseenCount: count("unseen_count") };
 }
 
@@ -70,51 +72,49 @@ export function countsIn(message: MessageCounts, filter: Filter): Counts | undef
  * A notification that newly matches is inserted at its place. The server's order is that of arrival, in which `sent_at`
  * never decreases. Among notifications of the same second the order is unknown.
  */
-export function put(snapshot: Snapshot, filter: Filter, was: Notification | null, is: Notification | null, newest = false): Snapshot {
-  const { total } = snapshot;
-  let { unknown } = snapshot;
-  const { id } = (is ?? was)!;
+export function put(snapshot: Snapshot, filter: Filter, was: Notification | null, is: Notification | null, isNewest = false): Snapshot {
+  let { total, unreadCount, unseenCount, unknown } = snapshot;
   const list = [...snapshot.notifications];
-  let place = list.findIndex((item) => item.id === id);
-  const [old] = place < 0 ? [was] : list.splice(place, 1);
-  const before = old && matches(old, filter) ? old : null;
-  const after = is && matches(is, filter) ? is : null;
-  if (!before && !after) return snapshot;
-  if (after) {
-    if (place < 0 && !before) {
-      place = newest ? 0 : list.findIndex((item) => item.sent_at <= after.sent_at);
-      if (!newest && (unknown || list[place]?.sent_at === after.sent_at)) unknown = 2;
+  let place = list.findIndex(({ id }) => id === (is ?? was)!.id);
+  const old = place < 0 ? was : list.splice(place, 1)[0]!;
+  const left = old && matches(old, filter);
+  const entered = is && matches(is, filter);
+  if (!left && !entered) return snapshot;
+  if (entered) {
+    if (!left && place < 0) {
+      place = isNewest ? 0 : list.findIndex(({ sent_at }) => sent_at <= is.sent_at);
+      if (!isNewest && (unknown || list[place]?.sent_at === is.sent_at)) unknown = 2;
       if (place < 0 && list.length === total) place = total; // it is the oldest one, and all are loaded
     }
-    if (place >= 0) list.splice(place, 0, after);
+    if (place >= 0) list.splice(place, 0, is);
   }
-  const step = (counts: (item: Notification) => boolean) => Number(!!after && counts(after)) - Number(!!before && counts(before));
-  return {
-    position: snapshot.position,
-    notifications: list,
-    total: total + step(() => true),
-    unreadCount: snapshot.unreadCount + step((item) => item.read_at === null),
-    unseenCount: snapshot.unseenCount + step((item) => item.seen_at === null),
-    unknown,
+  const count = (item: Notification, by: number) => {
+    total += by;
+    if (!item.read_at) unreadCount += by;
+    if (!item.seen_at) unseenCount += by;
   };
+  if (left) count(old, -1);
+  if (entered) count(is, 1);
+  return { ...snapshot, notifications: list, total, unreadCount, unseenCount, unknown };
 }
 
 /** Return a snapshot after an action on all notifications that match `target`. */
 export function applyToAll(snapshot: Snapshot, filter: Filter, action: string, at: number, target: Filter): Snapshot {
-  const writes = WRITES[action]!;
-  const decides = (value: boolean) => FLAGS.some((flag) => writes[`${flag}_at`] && filter[flag] === value);
+  const facts = WRITES[action]!;
+  const decides = (value: boolean) => FLAGS.some((flag) => facts.includes(`${flag}_at`) && filter[flag] === value);
   const result = snapshot.notifications.reduce((state, item) => {
     const after = matches(item, target) ? changed(item, action, at) : item;
     return after === item ? state : put(state, filter, item, after);
   }, snapshot);
+  const { position, notifications, total, unknown } = result;
   if (decides(true)) return { ...result, unknown: 2 }; // notifications enter the list, which may not be loaded
-  const covered = Object.entries(target).every(([name, value]) => String(filter[name as keyof Filter]) === String(value));
-  if (covered) {
-    if (decides(false)) return { ...EMPTY, position: result.position, unknown: result.unknown };
-    const left = (fact: Fact, count: number) => (writes[fact] ? 0 : count);
-    return { ...result, unreadCount: left("read_at", result.unreadCount), unseenCount: left("seen_at", result.unseenCount) };
+  if (Object.entries(target).every(([name, value]) => String(filter[name as keyof Filter]) === String(value))) {
+    // The target covers the list.
+    if (decides(false)) return { ...EMPTY, position, unknown };
+    if (facts.includes("seen_at")) return { ...result, unseenCount: 0, unreadCount: action === "read" ? 0 : result.unreadCount };
+    return result;
   }
-  return result.total > result.notifications.length ? { ...result, unknown: result.unknown || 1 } : result;
+  return total > notifications.length ? { ...result, unknown: unknown || 1 } : result;
 }
 
 /**
@@ -125,23 +125,22 @@ export function applyToAll(snapshot: Snapshot, filter: Filter, action: string, a
  * that is already included, or that belongs to another log, changes nothing.
  */
 export function applyEvent(snapshot: Snapshot, event: InboxEvent, filter: Filter = {}): Snapshot {
-  if (snapshot.position === null || !(stepsBetween(snapshot.position, event.position) > 0)) return snapshot;
+  if (!snapshot.position || !(stepsBetween(snapshot.position, event.position) > 0)) return snapshot;
   const [, action, all] = event.name.split("/") as [string, string, string?];
   const { notification: item, at, filters } = event.data;
   const counts = countsIn(event, filter);
+  const isNew = action === "new";
   let result = snapshot;
-  if (all) {
-    if (action in WRITES) result = applyToAll(snapshot, filter, action, at!, filters as Filter);
+  let { unknown } = result;
+  if (!item) {
+    if (all) result = applyToAll(snapshot, filter, action, at!, filters as Filter);
     // The counts are in the event, and only archiving changes the total of a list that is filtered by nothing else.
-    if (counts && (action !== "archive" || filter.archived === undefined)) result = { ...result, unknown: snapshot.unknown };
-  } else if (action === "new") {
-    result = put(snapshot, filter, null, item!, true);
-  } else if (action === "delete") {
-    result = put(snapshot, filter, item!, null);
-  } else if (item && action in WRITES) {
-    result = put(snapshot, filter, before(item, action), item);
-    const isLoaded = snapshot.notifications.some(({ id }) => id === item.id);
-    if (action === "read" && item.seen_at === item.read_at && !counts && !isLoaded) result = { ...result, unknown: result.unknown || 1 };
+    if (!counts || (action === "archive" && filter.archived !== undefined)) unknown = result.unknown;
+  } else {
+    const isGone = action === "delete";
+    result = put(snapshot, filter, isNew ? null : isGone ? item : before(item, action), isGone ? null : item, isNew);
+    unknown = result.unknown;
+    if (!unknown && !counts && action === "read" && item.seen_at === item.read_at && !snapshot.notifications.some(({ id }) => id === item.id)) unknown = 1;
   }
-  return { ...result, position: event.position, ...counts };
+  return { ...result, ...counts, position: event.position, unknown };
 }
