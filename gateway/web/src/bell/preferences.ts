@@ -3,15 +3,12 @@ import { load } from "./assets.ts";
 import { type Config, configOf } from "./config.ts";
 import { h } from "./dom.ts";
 import { InboxElement } from "./element.ts";
-import { placeholder } from "./states.ts";
 import { adopt } from "./styles.ts";
 
 /** `<inbox-preferences>`: the notification settings as a part of a page. */
 export class InboxPreferences extends InboxElement {
   protected override show(client: Client | null): void {
-    const { text } = this;
-    const signedOut = () => placeholder({ icon: "bell", title: text("signed_out"), hint: text("signed_out_hint") });
-    const element = client ? settingsOf(this, client) : signedOut();
+    const element = client ? settingsOf(this, client) : h("p", { class: "failed" }, this.text("signed_out_hint"));
     if (this.locale) element.dir = this.texts.direction;
     this.root.replaceChildren(element);
   }
@@ -25,9 +22,9 @@ export function settingsOf(host: InboxElement, client: Client): HTMLElement {
       const [{ settings, settingsSheet }, config] = await loaded(client);
       adopt(host.shadowRoot!, settingsSheet());
       element.replaceChildren(settings({ client, config, texts: host.texts, worker: workerOf(host, client, config) }));
-    } catch ({ message }: any) {
-      const action = [host.text("retry"), show] as const;
-      element.replaceChildren(placeholder({ icon: "alert", title: host.text("settings_failed"), hint: message, action }));
+    } catch {
+      const button = h("button", { click: show }, host.text("retry"));
+      element.replaceChildren(h("p", { class: "failed", role: "alert" }, host.text("settings_failed"), " ", button));
     }
   }
   show();

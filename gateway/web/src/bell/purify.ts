@@ -23,6 +23,7 @@ export function sanitized(html: string): DocumentFragment {
   return DOMPurify.sanitize(html, {
     RETURN_DOM_FRAGMENT: true,
     USE_PROFILES: { html: true },
+    FORBID_TAGS: ["form"], // its controls could hide its methods
     ...(policy && { TRUSTED_TYPES_POLICY: policy as never }),
   });
 }

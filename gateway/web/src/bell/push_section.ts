@@ -13,7 +13,7 @@ const HINTS: Record<PushState, Key> = {
 /** Return the offer of web push in this browser, with what to do where it cannot be turned on. */
 export function pushSection(push: Push, texts: Locale): HTMLElement {
   const hint = h("p", { role: "status" });
-  const button = h("button", { part: "secondary", hidden: true, click });
+  const button = h("button", { part: "plain", hidden: true, click });
   let state: PushState | undefined;
 
   async function show() {

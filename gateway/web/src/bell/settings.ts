@@ -61,7 +61,7 @@ async function fill(host: SettingsHost, body: HTMLElement, message: HTMLElement)
     body.replaceChildren(categories.length ? table(host, categories, used, message) : state(texts, "no_settings"));
   } catch (error) {
     clearTimeout(waiting);
-    const retry = h("button", { part: "secondary", click: () => fill(host, body, message) }, texts.text("retry"));
+    const retry = h("button", { part: "plain", click: () => fill(host, body, message) }, texts.text("retry"));
     body.replaceChildren(state(texts, "settings_failed", error as InboxErrorShape, retry));
     if (body.contains(body.ownerDocument.activeElement)) retry.focus();
   }
