@@ -106,17 +106,33 @@ def test_a_page_brings_its_own_language_and_texts(site: Site, page: Page) -> Non
     expect(page.get_by_role("heading", name="What’s new")).to_be_visible()
 
 
-def test_event_source_alone_shows_what_arrives(site: Site, page: Page) -> None:
+def test_event_source_alone_shows_what_arrives_and_resumes_with_a_new_token(
+    site: Site, page: Page, errors: list[str]
+) -> None:
     user = "event source"
     script = filled(snippets("webview", "html")[1], site, user)
-    credentials = f"<script>window.credentials = {json.dumps({'token': site.token(user)})}</script>"
-    page.goto(site.pages.add_page(credentials + script))
+    tokens = json.dumps([site.token(user, 3), site.token(user)])
+    # The second token comes when the test has sent something that the first stream cannot have shown.
+    access = f"""<script>
+        const tokens = {tokens}, renewed = new Promise((resolve) => (window.renew = resolve));
+        window.asked = 0;
+        window.getToken = async () => {{ if (asked++) await renewed; return tokens.shift() }};
+    </script>"""
+    page.goto(site.pages.add_page(access + script))
     expect(page.locator("#unread")).to_have_text("0")
     sent = site.send("By EventSource", user)
     expect(page.locator("#titles")).to_have_text("By EventSource")
     expect(page.locator("#unread")).to_have_text("1")
+    page.wait_for_function("asked > 1")
+    assert ["401" in error for error in errors] == [True], "the token has ended"
+    errors.clear()
     site.request("POST", f"/notifications/{sent}/read", user)
-    expect(page.locator("#unread")).to_have_text("0")
+    site.send("Meanwhile", user)
+    page.evaluate("renew()")
+    expect(page.locator("#titles li")).to_have_text(["Meanwhile", "By EventSource"])
+    site.send("Later", user)
+    expect(page.locator("#titles li")).to_have_text(["Later", "Meanwhile", "By EventSource"])
+    expect(page.locator("#unread")).to_have_text("2")
 
 
 def test_an_inbox_is_drawn_with_the_client(site: Site, page: Page) -> None:

@@ -169,7 +169,7 @@ OPERATIONS: list[Operation[ConfigResource]] = [
         tag="Live",
         without_credentials=ErrorCode.API_KEY_NOT_PROVIDED,
     ),
-    # Clients of the v1 contract ask here for a token of Ably, a hosted service, and connect to Ably with it. The gateway
-    # has live connections of its own instead, whose addresses are in GET /config.
+    # Clients of the v1 contract ask here for a token of Ably, a hosted service, and connect to Ably with it. The
+    # gateway has live connections of its own instead, whose addresses are in GET /config.
     *not_built("POST /ws/auth"),
 ]
