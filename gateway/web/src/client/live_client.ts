@@ -157,11 +157,11 @@ export class LiveClient extends EventTarget {
     this.#credentials
       .ready()
       .then(() => this.#tabs.join(`${this.url} ${this.#credentials.identity}`, () => closed))
-      .then(open)
-      .catch((error) => {
+      .then(open, (error) => {
         this.#report(error);
         receiver.end({ reason: error.message, unreachable: true });
-      });
+      })
+      .catch(({ message }) => receiver.end({ reason: message }));
     return {
       send: (message) => transport?.send(message) ?? true,
       close() {
