@@ -47,8 +47,8 @@ def read_handshake(headers: Mapping[str, str], query: str, request_id: str = "",
             api_key=credentials.api_key or fields.get("api_key"),
             api_secret=credentials.api_secret,
             external_id=credentials.external_id or fields.get("user_external_id"),
-            email=credentials.email or fields.get("user_email"),
-            hmac=credentials.hmac or _base64_field(fields.get("user_hmac")),
+            email=credentials.email or _with_plus(fields.get("user_email")),
+            hmac=credentials.hmac or _with_plus(fields.get("user_hmac")),
             token=credentials.token or fields.get("token"),
         )
         since = since or _last_event_id(fields) or fields.get("since")
@@ -90,9 +90,12 @@ def _query_fields(query: str) -> dict[str, str]:
     return {name: values[-1] for name, values in parsed.items()}
 
 
-def _base64_field(value: str | None) -> str | None:
-    """Return a base64 field with its `+` restored, which arrives as a space if the client did not escape it."""
-    return value.replace(" ", "+") if value else None
+def _with_plus(value: str | None) -> str | None:
+    """Return a field with its `+` restored, which arrives as a space if the client did not escape it.
+
+    Neither base64 nor an email address has spaces, so nothing else can have been meant. An id may have both.
+    """
+    return value.strip().replace(" ", "+") if value else None
 
 
 def _last_event_id(fields: Mapping[str, str]) -> str | None:

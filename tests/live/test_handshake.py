@@ -45,8 +45,10 @@ def test_a_last_event_id_in_the_query_takes_precedence_over_since(name: str) -> 
     assert read_handshake({"last-event-id": "e.3"}, f"since=e.1&{name}=e.2").since == "e.3"
 
 
-def test_a_plus_in_an_hmac_need_not_be_escaped() -> None:
+def test_a_plus_in_an_hmac_or_email_need_not_be_escaped() -> None:
     assert read_handshake({}, "user_hmac=a+b%2Bc/%3D").credentials.hmac == "a+b+c/="
+    assert read_handshake({}, "user_email=%20ada+shop@example.com").credentials.email == "ada+shop@example.com"
+    assert read_handshake({}, "user_external_id=ada+b%2B").credentials.external_id == "ada b+", "an id may have both"
 
 
 @pytest.mark.parametrize("query", ["&".join(f"a{number}=1" for number in range(100)), "%", "=", "a=%ff", "&&"])
