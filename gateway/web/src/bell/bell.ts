@@ -30,6 +30,9 @@ export class InboxBell extends InboxElement {
     button.popoverTargetElement = popover;
     for (const type of ["pointerenter", "focus"]) button.addEventListener(type, () => this.#prepare());
     popover.addEventListener("toggle", () => this.#toggled());
+    popover.addEventListener("beforetoggle", ({ newState }) => {
+      if (newState === "closed" && popover.contains(this.root.activeElement)) button.focus();
+    });
     popover.addEventListener("keydown", (event) => fillsScreen() && contain(event, popover));
     // The Tab key leaves the panel at its end, and nothing should stay open behind the focus.
     popover.addEventListener("focusout", ({ relatedTarget: to }) => to && !this.root.contains(to as Node) && this.close());

@@ -12,6 +12,8 @@ const CREDENTIALS = ["api-key", "user-external-id", "user-email", "user-hmac", "
 const ATTRIBUTES = [...CREDENTIALS, "locale", "theme", "tabs", "push-worker"];
 const PROPERTIES = ["getToken", "client", "messages"];
 
+const addressOf = ({ url }: InboxElement, client: Client | null) => client?.url || url || location.origin;
+
 const camel = (name: string) => name.replace(/-(.)/g, (_, letter: string) => letter.toUpperCase());
 
 /**
@@ -110,8 +112,7 @@ export abstract class InboxElement extends HTMLElement {
     settings: PanelOptions["settings"],
     close?: () => void,
   ): Promise<Panel | null> {
-    const url = client?.url ?? this.url ?? location.origin;
-    const { createPanel, panelSheet } = await load<typeof import("./panel.ts")>("panel.js", url);
+    const { createPanel, panelSheet } = await load<typeof import("./panel.ts")>("panel.js", addressOf(this, client));
     if (signal.aborted) return null;
     adopt(this.root, panelSheet());
     return createPanel(this, client, signal, { settings, close });
@@ -155,7 +156,7 @@ export abstract class InboxElement extends HTMLElement {
     if (this.#look.length && look.every((part, at) => part === this.#look[at])) return false;
     this.#look = look;
     const page = this.closest<HTMLElement>("[lang]")?.lang;
-    const texts = await localeFor([locale, saved, page, navigator.language], client?.url ?? "", messages ?? undefined);
+    const texts = await localeFor([locale, saved, page, navigator.language], addressOf(this, client), messages ?? undefined);
     if (this.#look !== look) return false; // changed again meanwhile
     this.texts = texts;
     return true;

@@ -34,6 +34,7 @@ export function createRow(host: InboxElement, notification: Notification): Row {
     const href = safeUrl(action_url);
     const template = host.querySelector<HTMLTemplateElement>(":scope > template[slot=item]");
     if (template) {
+      element.classList.add("custom");
       const link = h("a", { part: "item-link", href, tabindex: -1, "aria-hidden": "true" });
       element.replaceChildren(h("span", { part: "dot" }), link, h("div", {}, filled(template, notification)), time, menu);
       return choose(false);
