@@ -144,7 +144,7 @@ test("inboxes side by side equal new fetches in the end, whatever is done, refus
 /** Return a client with loaded inboxes of a server that had so many steps. */
 async function loaded(t, seed, steps, ...options) {
   t.mock.timers.enable({ apis: ["setTimeout"] });
-  const server = new Server(seeded(seed)).steps(steps);
+  const server = new Server(seeded(seed)).steps(...[steps].flat(1));
   const client = new Client(server);
   const inboxes = options.map((option) => client.inbox(option));
   for (const inbox of inboxes) inbox.start();
@@ -269,6 +269,17 @@ test("the time that the server asks for is waited, and a server that fails for l
   }
   assert.ok(attempts > 1 && attempts < 9);
   assert.equal(client.pending.length, 0);
+});
+
+test("marking all as read shows no unread ones at once, also where not all are loaded", async (t) => {
+  const { client, inboxes } = await loaded(t, 6, [9, ["new"]], { filter: { archived: false }, perPage: 2 }, { filter: { read: false, archived: false }, perPage: 2 });
+  assert.ok(inboxes[1].state.hasMore);
+  client.readAll({ archived: false, read: false });
+  assert.deepEqual(inboxes.map(({ state }) => state.unreadCount), [0, 0]);
+  assert.deepEqual([inboxes[1].state.total, inboxes[1].state.hasMore], [0, false]);
+  client.respond({ status: 403 });
+  await client.arrive();
+  assertExact(inboxes[1].state, client.server, inboxes[1].filter);
 });
 
 test("what arrives while everything is marked as seen is marked by one further request", async (t) => {

@@ -39,8 +39,8 @@ export class Server {
     return `epoch.${this.#logs}.${this.log.length}`;
   }
 
-  steps(count) {
-    for (let step = 0; step < count; step++) this.#step(this.dice.pick(COMMANDS));
+  steps(count, commands = COMMANDS) {
+    for (let step = 0; step < count; step++) this.#step(this.dice.pick(commands));
     return this;
   }
 

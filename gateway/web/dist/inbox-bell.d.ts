@@ -205,7 +205,7 @@ interface InboxErrorShape extends Error {
 }
 /**
  * One user's access to the gateway. Dispatches "state" (detail: ConnectionState), "counts" (detail: Counts of what is
- * not archived), "new" (detail: Notification), "queue" (detail: number of actions that wait for the network) and
+ * not archived), "new" (detail: Notification), "queue" (detail: `queued`) and
  * "error" (detail: `{error, action, ids}`: an action that was refused and taken back; without `action`, `getToken` failed).
  *
  * Actions show at once in all inboxes of the client. They are queued while there is no connection, and sent once.
@@ -215,6 +215,7 @@ interface Client extends EventTarget {
     readonly url: string;
     readonly state: ConnectionState;
     readonly counts: Counts;
+    /** How many actions the gateway has not accepted yet. Without a connection, they wait for it. */
     readonly queued: number;
     /** The position of the last event processed. */
     readonly position: string | null;
@@ -243,6 +244,11 @@ interface Client extends EventTarget {
     topics(): Promise<readonly unknown[]>;
     subscribe(topic: string, categories?: readonly string[]): Promise<void>;
     unsubscribe(topic: string, categories?: readonly string[]): Promise<void>;
+    /** Register what reaches a device or browser: a token of `"web_push"`, `"mobile_push/fcm"`, … It may be repeated. */
+    addToken(channel: string, token: object): Promise<{
+        readonly id: string;
+    }>;
+    removeToken(channel: string, id: string): Promise<void>;
     /** Send any request to the gateway with the user's credentials. Throws InboxError for a refusal. */
     request(method: string, path: string, options?: {
         query?: object;

@@ -12,10 +12,10 @@ const MOST_FAILURES = 5; // after so many responses of a broken server, an actio
 /** What ends the path of the requests that undo or remove. All others are a POST to a path that ends in their name. */
 const DELETES: Record<string, string> = { unarchive: "/archive", delete: "" };
 
-const PREPARED = 0; // shown, but not to be sent yet
-const WAITING = 1;
-const SENT = 2;
-const ACCEPTED = 3;
+const ACCEPTED = 0;
+const PREPARED = 1; // shown, but not to be sent yet
+const WAITING = 2;
+const SENT = 3;
 
 /** An action on one notification, or on all that match a filter, until the confirmed state of the inboxes has it. */
 export interface Action {
@@ -45,7 +45,7 @@ export class Actions extends LiveClient {
   pending: readonly Action[] = [];
   #busy = false; // during a request, and the pause after one that failed
   #failures = 0;
-  #resume: (() => void) | undefined; // ends the pause after a failure without a response
+  #pause: ReturnType<typeof setTimeout> | undefined; // after a failure without a response
 
   constructor(options?: ClientOptions) {
     super(options);
@@ -53,7 +53,7 @@ export class Actions extends LiveClient {
       this.addEventListener(type, (event) => handle((event as CustomEvent<T>).detail));
     const each = (handle: (inbox: Inbox) => void) => this.inboxes.forEach(handle);
     on<ConnectionState>("state", ({ status }) => {
-      if (status === "live") this.#resume?.();
+      if (status === "live" && this.#pause) this.#next();
       this.#send();
     });
     on<Ready>("ready", (ready) => each((inbox) => inbox.onReady(ready)));
@@ -70,7 +70,7 @@ export class Actions extends LiveClient {
 
   /** How many actions the gateway has not accepted yet. */
   get queued(): number {
-    return this.pending.filter(({ stage }) => stage === WAITING || stage === SENT).length;
+    return this.pending.filter(({ stage }) => stage > PREPARED).length;
   }
 
   /** Return a notification that one of the inboxes has loaded, in its confirmed state. */
@@ -175,11 +175,6 @@ export class Actions extends LiveClient {
     const { name, target } = action;
     const id = typeof target === "string" && target;
     const path = `/notifications${id ? `/${encodeURIComponent(id)}` : ""}${DELETES[name] ?? `/${name}`}`;
-    const next = () => {
-      this.#busy = false;
-      this.#resume = undefined;
-      this.#send();
-    };
     try {
       const { headers } = await this.request(name in DELETES ? "DELETE" : "POST", path, { query: id ? {} : (target as Filter) });
       action.position = headers.get("X-Inbox-Position");
@@ -188,12 +183,8 @@ export class Actions extends LiveClient {
       const { status, temporary, retryAfterMs } = error;
       if (temporary && (status < 500 || status === 503 || this.#failures < MOST_FAILURES)) {
         action.stage = WAITING;
-        const timer = setTimeout(next, retryDelayMs(this.#failures++, retryAfterMs));
-        if (!status)
-          this.#resume = () => {
-            clearTimeout(timer);
-            next();
-          };
+        const timer = setTimeout(() => this.#next(), retryDelayMs(this.#failures++, retryAfterMs));
+        if (!status) this.#pause = timer;
         return;
       }
       if (status !== 404 || name !== "delete") {
@@ -206,6 +197,13 @@ export class Actions extends LiveClient {
     action.stage = ACCEPTED;
     this.#show(this.pending.filter((other) => !this.#isIncluded(other)));
     action.resolve();
-    next();
+    this.#next();
+  }
+
+  #next(): void {
+    clearTimeout(this.#pause);
+    this.#pause = undefined;
+    this.#busy = false;
+    this.#send();
   }
 }

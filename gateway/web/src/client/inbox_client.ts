@@ -43,7 +43,6 @@ export class InboxClient extends Actions implements Client {
     await this.request("POST", `/subscriptions/${encodeURIComponent(topic)}/unsubscribe`, { body: subscription(categories) });
   }
 
-  /** Register what reaches a device or browser, such as `"web_push"` or `"mobile_push/fcm"`. It may be repeated. */
   addToken(channel: string, token: object): Promise<{ readonly id: string }> {
     return this.#json("PUT", `/v2/channels/${channel}/tokens`, token);
   }

@@ -108,8 +108,10 @@ export function applyToAll(snapshot: Snapshot, filter: Filter, action: string, a
   }, snapshot);
   const { position, notifications, total, unknown } = result;
   if (decides(true)) return { ...result, unknown: 2 }; // notifications enter the list, which may not be loaded
-  if (Object.entries(target).every(([name, value]) => String(filter[name as keyof Filter]) === String(value))) {
-    // The target covers the list.
+  // Whether the target covers the list. That only unread notifications are marked as read is no restriction.
+  const isMet = ([name, value]: [string, unknown]) =>
+    (value === false && `${name}_at` === facts[1]) || String(filter[name as keyof Filter]) === String(value);
+  if (Object.entries(target).every(isMet)) {
     if (decides(false)) return { ...EMPTY, position, unknown };
     if (facts.includes("seen_at")) return { ...result, unseenCount: 0, unreadCount: action === "read" ? 0 : result.unreadCount };
     return result;
