@@ -47,6 +47,7 @@ const ASSETS = {
   theme: { entry: "src/bell/theme.ts", format: "esm" },
   purify: { entry: "src/bell/purify.ts", format: "esm" },
   settings: { entry: "src/bell/settings.ts", format: "esm" },
+  toast: { entry: "src/bell/toast.ts", format: "esm" },
   "push-worker": { entry: "src/bell/push_worker.ts", format: "iife" },
 };
 

@@ -210,3 +210,152 @@ def test_contents_of_megabytes_are_shown_in_part_at_once(page: Page, site: Site,
     longest = page.get_by_role("article").evaluate_all("rows => Math.max(...rows.map((row) => row.textContent.length))")
     assert longest < 20_000
     assert page.get_by_role("article").evaluate_all("rows => Math.max(...rows.map((row) => row.offsetHeight))") < 120
+
+
+# ---- toasts
+
+
+def test_the_latest_three_notifications_appear_at_the_edge_of_a_page_that_wants_them(
+    page: Page, site: Site, user: str
+) -> None:
+    page.goto(site.page(site.element(user, toasts=""), strict=True))
+    bell = page.locator("inbox-bell")
+    toasts = bell.get_by_role("group")
+    page.wait_for_function("document.querySelector('inbox-bell').using?.state.status === 'live'")
+    for number in range(1, 5):
+        site.send(f"Number {number}", user, content="<b>5</b> &lt; 7", action_url=f"{site.pages.url}/icon.svg")
+        expect(bell.get_by_role("group", name=f"Number {number}")).to_be_visible()
+    expect(toasts).to_have_count(3)
+    expect(toasts.first).to_contain_text("Number 25 < 7")
+    toasts.first.get_by_role("button", name="Dismiss").focus()
+    page.keyboard.press("Escape")
+    expect(toasts).to_have_count(2)
+    expect(toasts.first.get_by_role("button", name="Dismiss")).to_be_focused()
+    page.evaluate("addEventListener('inbox-item-click', (event) => (window.clicked = event.detail.notification.title))")
+    page.evaluate("addEventListener('inbox-item-click', (event) => event.preventDefault())")
+    toasts.last.get_by_role("link", name="Number 4").click()
+    expect(toasts).to_have_count(1)
+    assert page.evaluate("clicked") == "Number 4"
+    wait_for(lambda: site.inbox(user)["notifications"][0]["read_at"] is not None, "the notification to be read")
+    bell.get_by_role("button", name="Notifications, 3 unread").click()
+    site.send("Number 5", user)
+    expect(bell.get_by_role("article", name="Number 5")).to_be_visible()
+    expect(bell.get_by_role("group", name="Number 5")).to_have_count(0)
+    page.mouse.move(1, 1)
+    expect(toasts).to_have_count(0)  # the time is over
+
+
+def test_a_page_that_does_not_want_them_shows_no_toasts(page: Page, site: Site, user: str) -> None:
+    page.goto(site.page(site.element(user)))
+    bell = page.locator("inbox-bell")
+    page.wait_for_function("document.querySelector('inbox-bell').using?.state.status === 'live'")
+    site.send("Hello", user)
+    expect(bell.get_by_role("button", name="Notifications, 1 unread")).to_be_visible()
+    expect(bell.get_by_role("group")).to_have_count(0)
+
+
+# ---- languages and themes
+
+
+def test_the_language_is_that_of_the_attribute_the_project_or_the_page(page: Page, site: Site) -> None:
+    # Other users have no language of their own, so this test saves it for this user and not for the project.
+    user = "speaks-spanish"
+    site.send("Hello", user)
+    page.goto(site.page(site.element(user), attributes='lang="fr-CA"', strict=True))
+    bell = page.locator("inbox-bell")
+    expect(bell.get_by_role("button", name="Notifications, 1 non lue")).to_be_visible()
+    look = {"locale": "es", "images": None, "theme": None}
+    site.request("PUT", "/v2/integrations/inbox/installations", user, json=look)
+    page.reload()
+    expect(bell.get_by_role("button", name="Notificaciones, 1 sin leer")).to_be_visible()
+    bell.evaluate("(bell) => { bell.locale = 'de'; bell.messages = { title: 'Neuigkeiten' }; }")
+    bell.get_by_role("button", name="Benachrichtigungen, 1 ungelesen").click()
+    expect(bell.get_by_role("dialog", name="Neuigkeiten").get_by_role("tab", name="Archiviert")).to_be_visible()
+
+
+def test_arabic_is_written_from_right_to_left(page: Page, site: Site, user: str) -> None:
+    site.send("مرحبا", user)
+    page.goto(site.page(site.element(user, locale="ar"), strict=True))
+    page.locator("inbox-bell").get_by_role("button", name="الإشعارات، 1 غير مقروء").click()
+    dialog = page.get_by_role("dialog", name="الإشعارات")
+    expect(dialog.get_by_role("article")).to_be_visible()
+    assert dialog.evaluate("(element) => getComputedStyle(element).direction") == "rtl"
+
+
+def test_a_language_whose_file_is_missing_is_english(page: Page, site: Site, user: str, errors: list[str]) -> None:
+    page.route("**/locale-de.js", lambda route: route.abort())
+    page.goto(site.page(site.element(user, locale="de")))
+    expect(page.get_by_role("button", name="Notifications, 0 unread")).to_be_visible()
+    errors.clear()
+
+
+COLORS = """(element) => {
+  const probe = element.shadowRoot.appendChild(document.createElement("i"));
+  const read = (name) => {
+    probe.style.color = `var(--i-${name})`;
+    const canvas = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
+    canvas.fillStyle = getComputedStyle(probe).color;
+    canvas.fillRect(0, 0, 1, 1);
+    return [...canvas.getImageData(0, 0, 1, 1).data.slice(0, 3)];
+  };
+  const names = ["accent", "on-accent", "badge", "on-badge", "surface", "text", "quiet", "link", "header", "on-header"];
+  const found = Object.fromEntries(names.map((name) => [name, read(name)]));
+  probe.remove();
+  return found;
+}"""
+
+
+def contrast(one: list[int], other: list[int]) -> float:
+    """Return the contrast of two colours (WCAG 2.2)."""
+
+    def luminance(color: list[int]) -> float:
+        parts = [part / 255 for part in color]
+        linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+    lighter, darker = sorted((luminance(one), luminance(other)), reverse=True)
+    return (lighter + 0.05) / (darker + 0.05)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("accent", ["", "#ffd60a", "#0a7", "black", "white", "oklch(0.6 0.2 30)"])
+def test_texts_can_be_read_on_any_accent(page: Page, site: Site, user: str, scheme: str, accent: str) -> None:
+    page.goto(site.page(site.element(user, theme=scheme)))
+    bell = page.locator("inbox-bell")
+    if accent:
+        bell.evaluate("(bell, accent) => bell.style.setProperty('--inbox-accent', accent)", accent)
+    colors = bell.evaluate(COLORS)
+    for text, ground in (("on-accent", "accent"), ("on-badge", "badge"), ("link", "surface"), ("quiet", "surface")):
+        assert contrast(colors[text], colors[ground]) >= 4.5, (text, colors)
+    assert (sum(colors["surface"]) > 600) == (scheme == "light")
+
+
+def test_the_page_wins_over_the_theme_of_the_user_and_a_theme_injects_nothing(
+    page: Page, site: Site, errors: list[str]
+) -> None:
+    user = "has-a-theme"
+    unread = {"backgroundColor": "red;} * { display: none } {", "textColor": "url(//evil.example/x)"}
+    default = {"backgroundColor": "#102030", "borderRadius": "0", "fontFamily": "url(x)", "fontSize": "99px"}
+    theme = {
+        "header": dict.fromkeys(("borderRadius", "fontFamily", "fontSize"), "var(--x)")
+        | {"backgroundColor": "#ffd60a", "textColor": "expression(1)"},
+        "notification": {
+            "default": {**default, "margin": "0", "textColor": "image-set('x')", "hover": None, "state": None},
+            "unread": {**unread, "hover": None, "state": None},
+            "unseen": {**unread, "hover": None, "state": None},
+        },
+        "unseenBadge": {"backgroundColor": "#00aa55"},
+    }
+    look = {"locale": None, "images": None, "theme": theme}
+    site.request("PUT", "/v2/integrations/inbox/installations", user, json=look)
+    page.goto(site.page(site.element(user), strict=True))
+    bell = page.locator("inbox-bell")
+    page.wait_for_function("document.querySelector('inbox-bell').shadowRoot.adoptedStyleSheets.length > 1")
+    colors = bell.evaluate(COLORS)
+    assert colors["surface"] == [16, 32, 48]
+    assert colors["badge"] == [0, 170, 85]
+    assert colors["header"] == colors["accent"] == [255, 214, 10]
+    assert colors["text"] == [255, 255, 255]  # what can be read on the background
+    assert colors["on-header"] == [0, 0, 0]
+    bell.evaluate("(bell) => bell.style.setProperty('--inbox-badge', 'rgb(1 2 3)')")
+    assert bell.evaluate(COLORS)["badge"] == [1, 2, 3]

@@ -1,4 +1,5 @@
 import type { Client, Notification } from "../client/types.ts";
+import { load } from "./assets.ts";
 import { BELL, drawing, h, set, write } from "./dom.ts";
 import { InboxElement } from "./element.ts";
 import { contain } from "./keyboard.ts";
@@ -58,7 +59,7 @@ export class InboxBell extends InboxElement {
     if (this.#opened) this.#load();
     const count = () => this.#count(client?.counts.unreadCount ?? 0);
     client?.addEventListener("counts", count, { signal });
-    client?.addEventListener("new", ({ detail }: any) => this.#announce((detail as Notification).title), { signal });
+    client?.addEventListener("new", ({ detail }: any) => this.#arrive(client, detail as Notification), { signal });
     count();
     if (client) resumePush(this, client, signal);
   }
@@ -87,6 +88,13 @@ export class InboxBell extends InboxElement {
     set(this.#button, "aria-label", this.text("bell", { count }));
     this.#badge.hidden = !count;
     write(this.#badge, this.upTo99(count));
+  }
+
+  async #arrive(client: Client, notification: Notification): Promise<void> {
+    this.#announce(notification.title);
+    if (this.toasts === null || this.#opened || document.hidden) return;
+    const loaded = await load<typeof import("./toast.ts")>("toast.js", client.url).catch(() => null);
+    loaded?.toast(this, client, notification);
   }
 
   /** Have new notifications read out: the first at once, and all of the next seconds together. */

@@ -9,7 +9,7 @@ import { adopt, sheet } from "./styles.ts";
 import type { InboxEvents } from "./types.ts";
 
 const CREDENTIALS = ["api-key", "user-external-id", "user-email", "user-hmac", "token", "url"];
-const ATTRIBUTES = [...CREDENTIALS, "locale", "theme", "tabs", "push-worker"];
+const ATTRIBUTES = [...CREDENTIALS, "locale", "theme", "tabs", "toasts", "push-worker"];
 const PROPERTIES = ["getToken", "client", "messages"];
 
 const addressOf = ({ url }: InboxElement, client: Client | null) => client?.url || url || location.origin;
@@ -33,6 +33,7 @@ export abstract class InboxElement extends HTMLElement {
   declare locale: string | null;
   declare theme: string | null;
   declare tabs: string | null;
+  declare toasts: string | null;
   declare pushWorker: string | null;
   declare getToken: ClientOptions["getToken"] | null;
   /** A client of the page's own. The element connects it, and never closes it. */

@@ -26,6 +26,8 @@ export interface InboxAttributes {
   theme?: Theme;
   /** Which tabs are shown, separated by spaces. */
   tabs?: string;
+  /** Shows new notifications at the edge of the page while the panel is closed (`<inbox-bell>` only). */
+  toasts?: string;
   /** The address of your service worker. Offers notifications of the browser. */
   "push-worker"?: string;
 }
