@@ -152,3 +152,35 @@ def test_a_page_that_comes_back_from_the_cache_of_the_browser_resumes(
         assert page.evaluate("persisted")
         assert page.evaluate("client.state.resumed")
         expect_connections(site, 1)
+
+
+def test_a_browser_that_is_offline_is_shown_at_once_and_resumes_when_it_is_back(
+    context: BrowserContext, site: Site, user: str, address: str, errors: list[str]
+) -> None:
+    tabs = [open_tab(context, address) for _ in range(2)]
+    context.set_offline(True)
+    site.network.cut()
+    for tab in tabs:
+        tab.wait_for_function("client.state.status === 'offline'", timeout=2000)
+    site.send("Meanwhile", user)
+    site.network.restore()
+    context.set_offline(False)
+    for tab in tabs:
+        expect_titles(tab, "Meanwhile")
+        assert tab.evaluate("[client.state.status, client.state.resumed]") == ["live", True]
+    errors.clear()
+
+
+def test_a_tab_whose_token_is_good_takes_over_from_one_whose_token_ends(
+    context: BrowserContext, site: Site, user: str
+) -> None:
+    leader = open_tab(context, client_page(site, apiKey=None, token=site.token(user, 4)))
+    follower = open_tab(context, client_page(site, apiKey=None, token=site.token(user, 600)))
+    assert transport(follower) == "tab"
+    leader.wait_for_function("client.state.status === 'ended'")
+    assert leader.evaluate("client.state.code") == 4504
+    follower.wait_for_function("client.state.transport === 'websocket'")
+    site.send("Later", user)
+    expect_titles(follower, "Later")
+    assert leader.evaluate("titles") == []
+    expect_connections(site, 1)

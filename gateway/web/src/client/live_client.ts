@@ -202,7 +202,7 @@ export class LiveClient extends EventTarget {
     // If the server cannot resume, `ready` has another position than this client, and `reset` follows. The
     // position changes only with the reset: if the connection were lost between the two, the next one would
     // resume after events that were never received, and nothing would reveal the gap.
-    const resumed = this.#position === ready.position;
+    const resumed = stepsBetween(ready.position, this.#position ?? "") >= 0;
     const first = !this.#ready;
     this.#position ??= ready.position;
     this.#setCounts(ready);
