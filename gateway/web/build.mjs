@@ -52,7 +52,7 @@ const ASSETS = {
 };
 
 /** The pages, and their directories in src. */
-const PAGES = { demo: "demo", "demo-device": "demo/device", "demo-protocol": "demo/protocol", docs: "docs" };
+const PAGES = { demo: "demo", "demo-device": "demo/device", "demo-protocol": "demo/protocol", "demo-theme": "demo/theme", docs: "docs" };
 const COPIED = /\.(html|svg|png|webp|woff2)$/;
 
 const styles = {

@@ -23,6 +23,7 @@ class DemoPagesResource:
         self._gate = gate
         self._shop = Page(files, "demo", policy(frame_src="'self'"))
         self._device = Page(files, "demo-device", _LIVE_IN_FRAME, is_framed=True)
+        self._theme = Page(files, "demo-theme", policy(frame_src="'self'"))
         self._protocol = Page(files, "demo-protocol", _POLICY)
 
     async def root(self, call: PublicCall) -> Response:
@@ -37,6 +38,10 @@ class DemoPagesResource:
     async def device(self, call: PublicCall) -> Response:
         """Return the page of one device: a product with the bell in its header."""
         return await self._served(self._device, call)
+
+    async def theme(self, call: PublicCall) -> Response:
+        """Return a page that shows the bell beside controls for its looks."""
+        return await self._served(self._theme, call)
 
     async def protocol(self, call: PublicCall) -> Response:
         """Return a page that shows the live protocol: four inboxes, and a log of all messages."""
@@ -54,5 +59,6 @@ OPERATIONS = [
     Operation("GET", "/", PUBLIC, _R.root, "Go to the page to begin with", REDIRECT),
     Operation("GET", "/demo", PUBLIC, _R.shop, "Get the demo", PAGE),
     Operation("GET", "/demo/device", PUBLIC, _R.device, "Get a device of the demo", PAGE),
+    Operation("GET", "/demo/theme", PUBLIC, _R.theme, "Get the page of themes", PAGE),
     Operation("GET", "/demo/protocol", PUBLIC, _R.protocol, "Get the demo of the protocol", PAGE),
 ]

@@ -12,7 +12,7 @@ from gateway.api.core.routing import TRAILING_SLASHES
 from gateway.api.core.schema import Errors, ResponseSpec
 from gateway.api.system.static_files import REVALIDATED, StaticFiles
 
-PAGES = ("demo", "demo-device", "demo-protocol", "docs")
+PAGES = ("demo", "demo-device", "demo-protocol", "demo-theme", "docs")
 """The directories whose files are served at `/web/`."""
 
 PAGE = ResponseSpec(200, "The page", media_type="text/html")

@@ -54,13 +54,6 @@ async function send() {
   }
 }
 
-/** Send the first notifications of a visit, so that no inbox is empty. */
-export async function sendFirst(people) {
-  for (const { label, ...notification } of [PRESETS[3], PRESETS[1]]) {
-    await call("notifications", { ...notification, to: people.map(({ id }) => id) });
-  }
-}
-
 /** Return how long a notification took from the click, in ms; undefined for one that this page did not send last. */
 export function noteArrival(delivery) {
   if (!delivery || latest?.id !== delivery) return undefined;

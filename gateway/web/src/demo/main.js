@@ -1,8 +1,9 @@
 /** The demo: the bell in a product, on four devices of two people, and what happens between them. */
 
 import { startColours } from "./colours.js";
-import { sendFirst, startComposer } from "./composer.js";
+import { startComposer } from "./composer.js";
 import { $, byId, report } from "./dom.js";
+import { sendFirst } from "./sending.js";
 import { startSnippet } from "./snippet.js";
 import { Stage } from "./stage.js";
 import { beginVisit } from "./visit.js";

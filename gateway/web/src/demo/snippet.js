@@ -1,3 +1,4 @@
+import { copyFrom } from "./copying.js";
 import { $, element } from "./dom.js";
 
 const GATEWAY = new URL(".", location.href).href.replace(/\/$/, "");
@@ -42,8 +43,6 @@ export function Header({ user }) {
   },
 };
 
-const COPIED_MS = 2000;
-
 /** Show the snippets as tabs. */
 export function startSnippet() {
   const tabs = Object.keys(SNIPPETS).map((name) => {
@@ -69,17 +68,6 @@ export function startSnippet() {
     next.focus();
     next.click();
   });
-  $(".copy").addEventListener("click", copy);
+  copyFrom($(".copy"), $(".snippet code"));
   show("HTML");
-}
-
-async function copy({ currentTarget: button }) {
-  try {
-    await navigator.clipboard.writeText($(".snippet code").textContent);
-    button.textContent = "Copied";
-  } catch {
-    getSelection().selectAllChildren($(".snippet code"));
-    button.textContent = "Selected: press Ctrl+C";
-  }
-  setTimeout(() => (button.textContent = "Copy"), COPIED_MS);
 }

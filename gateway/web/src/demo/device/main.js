@@ -48,6 +48,16 @@ const COMMANDS = {
   cut,
   restore,
   "sign-in": () => signIn().catch(({ message }) => report("problem", { message })),
+  open: () => customElements.whenDefined("inbox-bell").then(() => bell.open()),
+  locale({ locale }) {
+    document.documentElement.lang = locale;
+    document.documentElement.dir = locale === "ar" ? "rtl" : "ltr";
+    bell.setAttribute("locale", locale);
+  },
+  variables({ variables }) {
+    for (const name of [...bell.style]) if (!(name.replace("--inbox-", "") in variables)) bell.style.removeProperty(name);
+    for (const [name, value] of Object.entries(variables)) bell.style.setProperty(`--inbox-${name}`, value);
+  },
   theme({ theme }) {
     document.documentElement.dataset.theme = theme;
     bell.setAttribute("theme", theme);
