@@ -39,7 +39,7 @@ from gateway.store.tokens import Token, TokenStore
 TOKEN_SECONDS = 600
 """How long a token is valid. The page renews it in time, which shows that too, and keeps the visitor's data."""
 
-RESTART_PAUSE_SECONDS = 20.0
+RESTART_PAUSE_SECONDS = 10.0
 """How long a worker has served before it can be restarted, so that a visitor cannot keep the gateway from serving."""
 
 KEPT = ItemRetention(100, IDLE_SECONDS)

@@ -145,7 +145,7 @@ def test_the_workers_are_replaced_at_most_once_in_a_while(tmp_path: Path) -> Non
         assert visitor.post("visits").json()["can_restart"]
         refused = visitor.post("restarts")
         assert (refused.status_code, refused.json()["errors"][0]["message"]) == (429, "The worker was just started")
-        assert 1 <= int(refused.headers["retry-after"]) <= 20
+        assert 1 <= int(refused.headers["retry-after"]) <= 10
 
 
 def test_the_demo_is_off_beside_other_projects_unless_it_is_turned_on(tmp_path: Path) -> None:

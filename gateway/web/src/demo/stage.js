@@ -74,9 +74,12 @@ export class Stage {
       setTimeout(() => this.#endRestart("The worker was not replaced."), RESTART_MS, this.#restarting);
     } catch (error) {
       this.#restarting = null;
+      if (error.status === 429) {
+        report(outcome, `${error.message}: in ${error.retryAfter} s it is replaced…`);
+        return setTimeout(() => this.#restart(), error.retryAfter * 1000);
+      }
       button.disabled = false;
-      const later = error.status === 429 ? ` Try again in ${error.retryAfter} s.` : "";
-      report(outcome, `${error.message}.${later}`, true);
+      report(outcome, `${error.message}.`, true);
     }
   }
 
