@@ -4,7 +4,7 @@ from typing import NamedTuple, TypeAlias
 
 from gateway.domain.errors import CloseCode, Problem
 from gateway.domain.event import Event, Position
-from gateway.domain.messages import Goodbye, ServerMessage
+from gateway.domain.messages import Error, Goodbye, ServerMessage
 from gateway.domain.principal import Credentials
 
 
@@ -42,6 +42,15 @@ class Close(NamedTuple):
     code: CloseCode
     retry_after_ms: int | None = None
     problem: Problem | None = None
+
+    @property
+    def error(self) -> Error | None:
+        """Return the message before the last one: why the connection is refused, and what to do about it."""
+        problem = self.problem
+        if problem is None:
+            return None
+        remedy = f". {problem.suggestion}" if problem.suggestion else ""
+        return Error(problem.code, problem.message + remedy)
 
     @property
     def goodbye(self) -> Goodbye:

@@ -16,7 +16,7 @@ from typing import ClassVar
 from gateway.domain.effects import Close
 from gateway.domain.errors import CloseCode, ErrorCode
 from gateway.domain.event import Event, on_one_line
-from gateway.domain.messages import Error, Goodbye, Ready, Reset, ServerMessage
+from gateway.domain.messages import Goodbye, Ready, Reset, ServerMessage
 from gateway.domain.origin import ANY, allow_origin
 from gateway.live.connection import Connection, encode_json
 from gateway.live.handshake import Handshake
@@ -147,8 +147,8 @@ class SseConnection(Connection):
         if not self.streaming and status is not None:
             self.transport.write(self._refusal(status, close))
         else:
-            problem = self.encode_message(Error(close.problem.code, close.problem.message)) if close.problem else b""
-            self.transport.write(problem + self.encode_message(close.goodbye) + self.end)
+            error = self.encode_message(close.error) if close.error is not None else b""
+            self.transport.write(error + self.encode_message(close.goodbye) + self.end)
         self.transport.close()
 
     # -- incoming

@@ -16,7 +16,7 @@ from websockets.frames import Frame, Opcode
 from gateway.domain.effects import Close
 from gateway.domain.errors import CloseCode
 from gateway.domain.event import Event
-from gateway.domain.messages import Error, ServerMessage
+from gateway.domain.messages import ServerMessage
 from gateway.domain.session import PART_OF_A_FRAME
 from gateway.live.connection import Connection, encode_json
 from gateway.live.handshake import Handshake
@@ -148,8 +148,8 @@ class WebSocketConnection(Connection):
         self._flush(protocol)  # the responses to what came before
         if not protocol.is_open:
             return
-        if close.problem is not None:
-            self.transport.write(self.encode_message(Error(close.problem.code, close.problem.message)))
+        if close.error is not None:
+            self.transport.write(self.encode_message(close.error))
         self.transport.write(self.encode_message(close.goodbye))
         protocol.send_close(close.code.value, close.code.reason)
         self._flush(protocol)

@@ -38,6 +38,8 @@ export class LiveClient extends EventTarget {
   #counts: Counts = { unreadCount: 0, unseenCount: 0 };
   #latest: MessageCounts | undefined; // as received
   #connection: Connection | null = null;
+  /** What the gateway said last about why it refuses this client. */
+  #refusal: string | undefined;
   #ready = false; // whether the connection is
   #attempts = 0;
   #liveSince = Infinity;
@@ -189,10 +191,15 @@ export class LiveClient extends EventTarget {
       case "goodbye":
         emit(this, "goodbye", message);
         // Without waiting for the close that follows: if the network loses it, this code still applies.
-        return this.#connection?.end({ ...message, retryAfterMs: message.retry_after_ms });
+        return this.#connection?.end({
+          ...message,
+          reason: (message.retry_after_ms === null && this.#refusal) || message.reason,
+          retryAfterMs: message.retry_after_ms,
+        });
       case "renewed":
         return emit(this, "renewed", message);
       case "error":
+        this.#refusal = message.message;
         return emit(this, "refusal", message);
       default: // "pong" needs no action beyond its arrival; unknown types come from newer servers
     }
@@ -235,6 +242,7 @@ export class LiveClient extends EventTarget {
 
   #onEnd(why: End): void {
     this.#connection = null;
+    this.#refusal = undefined;
     const failover = this.#tabs.leading && this.#choice.failed(why, this.#ready);
     // Attempts are counted until a connection has lasted, not until one was made: a server that accepts
     // all clients and crashes under them must not get all of them back at once.
@@ -256,6 +264,7 @@ export class LiveClient extends EventTarget {
     if (this.#state.status === "ended") return;
     this.#listening?.abort();
     this.#pause();
+    if (!closedByPage) console.info(`Inbox: ${reason}`);
     this.#setState({ status: "ended", reason, code, httpStatus, closedByPage });
   }
 
