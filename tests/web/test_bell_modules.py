@@ -10,7 +10,7 @@ SOURCES = WEB / "src" / "bell"
 
 
 def test_the_modules_pass_their_tests(tmp_path: Path) -> None:
-    names = ("english.ts", "settings_english.ts", "locale.ts", "theme.ts")
+    names = ("english.ts", "panel_english.ts", "settings_english.ts", "locale.ts", "theme.ts")
     entries = [*(SOURCES / name for name in names), *SOURCES.glob("locales/*.ts")]
     options = ("--bundle", "--format=esm", "--loader:.css=text", '--define:__VERSION__="0.0.0"', "--log-level=error")
     command = (str(web_modules() / ".bin" / "esbuild"), *map(str, entries), *options, f"--outdir={tmp_path}")

@@ -6,9 +6,11 @@ import test from "node:test";
 
 const { SOURCES, MODULES } = process.env;
 const { ENGLISH: OF_THE_BELL } = await import(`${MODULES}/english.mjs`);
+const { PANEL_ENGLISH } = await import(`${MODULES}/panel_english.mjs`);
 const { SETTINGS_ENGLISH } = await import(`${MODULES}/settings_english.mjs`);
-const ENGLISH = { ...OF_THE_BELL, ...SETTINGS_ENGLISH };
+const ENGLISH = { ...OF_THE_BELL, ...PANEL_ENGLISH, ...SETTINGS_ENGLISH };
 const { english, Locale, localeFor } = await import(`${MODULES}/locale.mjs`);
+english.learn(PANEL_ENGLISH);
 
 const languages = readdirSync(`${SOURCES}/locales`).map((file) => file.split(".")[0]);
 const formsOf = (text) => (typeof text === "string" ? { other: text } : text);

@@ -1,11 +1,12 @@
 import { load } from "./assets.ts";
 import { ENGLISH } from "./english.ts";
+import type { PANEL_ENGLISH } from "./panel_english.ts";
 import type { SETTINGS_ENGLISH } from "./settings_english.ts";
 
 /** A text in the forms of a language's plural categories. */
 export type Plural = { readonly other: string } & { readonly [category in Intl.LDMLPluralRule]?: string };
 
-type English = typeof ENGLISH & typeof SETTINGS_ENGLISH;
+type English = typeof ENGLISH & typeof PANEL_ENGLISH & typeof SETTINGS_ENGLISH;
 
 export type Key = keyof English;
 

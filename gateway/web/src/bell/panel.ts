@@ -8,6 +8,7 @@ import { icon, iconButton } from "./icons.ts";
 import { reachable } from "./keyboard.ts";
 import css from "./panel.css";
 import { safeUrl } from "./links.ts";
+import { PANEL_ENGLISH } from "./panel_english.ts";
 import { createRows, type Rows } from "./rows.ts";
 import { placeholder, type Placeholder } from "./states.ts";
 import { tabBar, tabsOf } from "./tabs.ts";
@@ -47,7 +48,8 @@ export function createPanel(
   signal: AbortSignal,
   { settings: settingsOf, close }: PanelOptions,
 ): Panel {
-  const { text } = host;
+  const { text, texts } = host;
+  texts.learn(PANEL_ENGLISH);
   const tabs = tabsOf(host);
   const lists: (Rows | undefined)[] = [];
   const undo = undoBar();
