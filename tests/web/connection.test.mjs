@@ -186,11 +186,7 @@ function replaced(t, name, value) {
 test("where no WebSocket and no stream gets through, the client polls, and remembers it", async (t) => {
   replaced(t, "WebSocket", BlockedWebSocket);
   const stored = new Map();
-  const storage = {
-    getItem: (key) => stored.get(key) ?? null,
-    setItem: (key, value) => stored.set(key, value),
-    removeItem: (key) => stored.delete(key),
-  };
+  const storage = { getItem: (key) => stored.get(key) ?? null, setItem: (key, value) => stored.set(key, value) };
   replaced(t, "sessionStorage", storage);
   const { url, requests, send } = await server(t, { "/realtime/sse": (response) => response.end("") });
   const options = { ...named, url, transports: undefined };
@@ -286,4 +282,13 @@ test("tabs of one user share a connection, which is handed over, and a tab that 
   await Promise.all(arrived);
   assert.deepEqual(requests.slice(1), ["/realtime/sse?since=e.4"]);
   while (third.client.state.transport !== "tab") await once(third.client, "state");
+});
+
+test("where the browser forbids locks, each tab has a connection of its own", async (t) => {
+  const request = () => Promise.reject(new DOMException("opaque origin", "SecurityError"));
+  replaced(t, "navigator", { locks: { request } });
+  const { url } = await server(t, {});
+  const { client } = connected(t, { ...named, url });
+  await until(client, "live");
+  assert.equal(client.state.transport, "sse");
 });

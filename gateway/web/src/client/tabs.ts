@@ -77,6 +77,7 @@ export class Tabs {
 
   /** Keep a message of the stream, and pass it on if this tab leads. */
   note(message: ServerMessage): void {
+    if (!this.#shared) return;
     if (message.type === "reset") this.#events = [];
     if (message.type === "event") this.#events = [...this.#events.slice(1 - KEPT_EVENTS), message];
     if (this.leading) this.#post({ messages: [message] });
@@ -120,10 +121,11 @@ export class Tabs {
       change(true);
       return new Promise((release) => signal.addEventListener("abort", release));
     };
-    navigator.locks.request(name, steal ? { steal } : { signal }, lead).catch(() => {
+    navigator.locks.request(name, steal ? { steal } : { signal }, lead).catch((error) => {
       if (signal.aborted) return;
-      this.#request(name); // another tab took the lock
-      change(false);
+      if (error.name === "AbortError") this.#request(name); // another tab took the lock
+      else this.#shared = false; // locks are forbidden, as in a sandboxed frame
+      change(!this.#shared);
     });
   }
 

@@ -17,7 +17,7 @@ export class TransportChoice {
     if (!transports.length || transports.some((name) => !ALL.includes(name))) throw new TypeError(`transports may be ${ALL}`);
     this.#transports = transports;
     this.#key = `inbox-transport ${url}`;
-    this.#index = Math.max(0, transports.indexOf(storage()?.getItem(this.#key) as Transport));
+    this.#index = Math.max(0, transports.indexOf(remembered(this.#key) as Transport));
   }
 
   get next(): Transport {
@@ -26,8 +26,7 @@ export class TransportChoice {
 
   /** Remember that a connection became ready. */
   worked(): void {
-    if (this.#index) storage()?.setItem(this.#key, this.next);
-    else storage()?.removeItem(this.#key);
+    remembered(this.#key, this.#transports[this.#index]);
   }
 
   /** Note why a connection ended, and return whether another transport should be tried at once. */
@@ -50,10 +49,11 @@ export class TransportChoice {
   }
 }
 
-/** Return the storage of this tab; undefined outside browsers, and where the browser forbids it. */
-function storage(): Storage | undefined {
+/** Return or replace what is stored for this tab; undefined outside browsers, and where the browser forbids it. */
+function remembered(key: string, value?: string): string | null | undefined {
   try {
-    return globalThis.sessionStorage;
+    if (value) sessionStorage.setItem(key, value);
+    return sessionStorage.getItem(key);
   } catch {
     return undefined;
   }

@@ -84,9 +84,11 @@ type Read = (target: Target, signal: AbortSignal, receiver: Receiver) => Promise
 function overHttp(read: Read): Open {
   return (target, receiver) => {
     const aborting = new AbortController();
-    read(target, aborting.signal, receiver).then(receiver.end, ({ message }) =>
-      receiver.end({ reason: `connection lost: ${message}`, unreachable: true }),
-    );
+    read(target, aborting.signal, receiver).then(receiver.end, (error) => {
+      const { message, status: httpStatus, retryAfterMs, permanent } = error as InboxError;
+      const reason = httpStatus ? message : `connection lost: ${message}`;
+      receiver.end({ reason, httpStatus, retryAfterMs, permanent, unreachable: !httpStatus });
+    });
     return { send: () => false, close: () => aborting.abort() };
   };
 }
@@ -96,11 +98,10 @@ function overHttp(read: Read): Open {
  * refused, and does not expose comments, which are the heartbeats.
  */
 async function readEventStream(target: Target, signal: AbortSignal, { received, message }: Receiver): Promise<End> {
-  const { response, refusal } = await get(target, "/realtime/sse", signal);
-  if (refusal) return refusal;
+  const { body } = await get(target, "/realtime/sse", signal);
   const parser = new EventStreamParser();
   const decoder = new TextDecoder();
-  const reader = response.body?.getReader();
+  const reader = body?.getReader();
   while (reader) {
     const { done, value } = await reader.read();
     if (done) return { reason: "the stream ended", retryAfterMs: parser.retryMs };
@@ -113,8 +114,7 @@ async function readEventStream(target: Target, signal: AbortSignal, { received, 
 /** Request events again and again. The gateway responds to the first request at once, and then waits for an event. */
 async function poll(target: Target, signal: AbortSignal, { received, message }: Receiver): Promise<End> {
   for (let wait: number | undefined; ; wait = POLL_SECONDS) {
-    const { response, refusal } = await get(target, "/realtime/events", signal, { wait });
-    if (refusal) return refusal;
+    const response = await get(target, "/realtime/events", signal, { wait });
     const { position, reset: reason, events, ...counts }: EventPage = await response.json();
     received();
     const start = (reason ? null : target.since()) ?? position;
@@ -124,11 +124,10 @@ async function poll(target: Target, signal: AbortSignal, { received, message }: 
   }
 }
 
-async function get({ url, headers, since }: Target, path: string, signal: AbortSignal, query?: object): Promise<{ response: Response; refusal?: End }> {
+/** Return the response to a request for messages. Throws InboxError for a refusal. */
+async function get({ url, headers, since }: Target, path: string, signal: AbortSignal, query?: object): Promise<Response> {
   const response = await fetch(url(path, { since: since(), ...query }), { headers: headers(), signal, cache: "no-store" });
-  if (response.status === 204)
-    return { response, refusal: { httpStatus: 204, reason: "the user has too many open connections", permanent: true } };
-  if (response.ok) return { response };
-  const { status, message: reason, retryAfterMs, permanent } = await InboxError.from(response);
-  return { response, refusal: { httpStatus: status, reason, retryAfterMs, permanent } };
+  if (response.status === 204) throw { status: 204, message: "the user has too many open connections", permanent: true };
+  if (!response.ok) throw await InboxError.from(response);
+  return response;
 }
