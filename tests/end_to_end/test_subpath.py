@@ -10,6 +10,7 @@ import pytest
 from playwright.sync_api import Browser, expect
 from websockets.sync.client import connect
 
+from gateway import __version__
 from tests.browser.chromium import CHROMIUM, running_chromium
 from tests.end_to_end.demo_page import Demo, running_demo
 from tests.servers import ADMIN, Gateway, running_gateway, user_headers
@@ -78,6 +79,18 @@ def test_redirects_stay_below_the_path(below: httpx.Client, path: str, to: str) 
 
 def test_the_openapi_document_names_the_path(below: httpx.Client) -> None:
     assert below.get("/openapi.json").json()["servers"] == [{"url": PREFIX}]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("/client.js", f"/inbox-bell@{__version__}.js", f"/inbox-assets/{__version__}/panel.js"),
+        *("/web/docs/main.js", "/push-worker.js"),
+    ],
+)
+def test_files_are_served_below_the_path(below: httpx.Client, path: str) -> None:
+    response = below.get(path)
+    assert (response.status_code, bool(response.headers["etag"])) == (200, True)
 
 
 def test_live_connections_open_below_the_path(below: httpx.Client) -> None:
