@@ -3,12 +3,14 @@ import type { InboxAttributes, InboxElements, InboxEvents } from "../../gateway/
 type Camel<Name extends string> = Name extends `${infer Head}-${infer Tail}` ? `${Head}${Capitalize<Camel<Tail>>}` : Name;
 
 /** The attributes of the elements, in camel case. */
-export type ElementOptions = { [Name in keyof InboxAttributes as Camel<Name>]?: InboxAttributes[Name] };
+export type ElementOptions = {
+  [Name in keyof InboxAttributes as Camel<Name>]?: Name extends "toasts" ? boolean : InboxAttributes[Name];
+};
 
 export type Tag = keyof InboxElements;
 
 /** The names of the attributes, by those in camel case. */
-export const ATTRIBUTES: Readonly<Record<keyof Required<ElementOptions>, keyof InboxAttributes>> = {
+const ATTRIBUTES: Readonly<Record<keyof Required<ElementOptions>, keyof InboxAttributes>> = {
   apiKey: "api-key",
   userExternalId: "user-external-id",
   userEmail: "user-email",
@@ -18,8 +20,19 @@ export const ATTRIBUTES: Readonly<Record<keyof Required<ElementOptions>, keyof I
   locale: "locale",
   theme: "theme",
   tabs: "tabs",
+  toasts: "toasts",
   pushWorker: "push-worker",
 };
+
+/** Return the attributes for options by their names. One that is off is undefined. */
+export function attributesOf(options: ElementOptions): Record<string, string | undefined> {
+  const attributes: Record<string, string | undefined> = {};
+  for (const [option, attribute] of Object.entries(ATTRIBUTES)) {
+    const value = options[option as keyof ElementOptions];
+    attributes[attribute] = value === true ? "" : value || undefined;
+  }
+  return attributes;
+}
 
 export const EVENTS = ["inbox-item-click", "inbox-new", "inbox-state", "inbox-error"] as const satisfies (keyof InboxEvents)[];
 

@@ -1,6 +1,6 @@
 import { type CSSProperties, type ReactNode, type Ref, createElement, forwardRef, useEffect, useLayoutEffect, useRef } from "react";
 import type { InboxElement, InboxEvents, InboxProperties } from "../../gateway/web/src/bell/types.ts";
-import { ATTRIBUTES, type ElementOptions, EVENTS, hasCredentials, loadElements, type Tag } from "../core/elements.ts";
+import { attributesOf, type ElementOptions, EVENTS, hasCredentials, loadElements, type Tag } from "../core/elements.ts";
 import { useAccess } from "./provider.tsx";
 
 /** Attributes, properties and events of the elements. Inside `<InboxProvider>` none is needed. */
@@ -63,12 +63,10 @@ function wrapped(tag: Tag, name: string) {
       };
     }, [url]);
 
-    const attributes: Record<string, unknown> = {};
-    for (const [option, attribute] of Object.entries(ATTRIBUTES)) attributes[attribute] = props[option as keyof ElementOptions];
     return createElement(
       tag,
       {
-        ...attributes,
+        ...attributesOf(props),
         class: props.className, // React 18 knows no `className` of custom elements
         id: props.id,
         style: props.style,

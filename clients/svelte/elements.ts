@@ -4,7 +4,9 @@ import type { InboxAttributes, InboxElement, InboxElements, InboxEvents, InboxPr
 /** The events as templates of Svelte 5 (`oninbox-new`) and Svelte 4 (`on:inbox-new`) name them. */
 type Handlers = { [Type in keyof InboxEvents as `on${Type}` | `on:${Type}`]?: (event: InboxEvents[Type]) => void };
 
-export type InboxElementAttributes = HTMLAttributes<InboxElement> & InboxAttributes & InboxProperties & Handlers;
+type Attributes = Omit<InboxAttributes, "toasts"> & { toasts?: boolean };
+
+export type InboxElementAttributes = HTMLAttributes<InboxElement> & Attributes & InboxProperties & Handlers;
 
 type Elements = Record<keyof InboxElements, InboxElementAttributes>;
 

@@ -1,6 +1,6 @@
 import { defineComponent, h, onMounted, type PropType, shallowRef } from "vue";
 import type { InboxElement, InboxEvents, InboxProperties, Theme } from "../../gateway/web/src/bell/types.ts";
-import { ATTRIBUTES, type ElementOptions, hasCredentials, loadElements, type Tag } from "../core/elements.ts";
+import { attributesOf, type ElementOptions, hasCredentials, loadElements, type Tag } from "../core/elements.ts";
 import { useAccess } from "./inbox.ts";
 
 const PROPS = {
@@ -13,6 +13,7 @@ const PROPS = {
   locale: String,
   theme: String as PropType<Theme>,
   tabs: String,
+  toasts: Boolean,
   pushWorker: String,
   getToken: Function as PropType<NonNullable<InboxProperties["getToken"]>>,
   client: Object as PropType<NonNullable<InboxProperties["client"]>>,
@@ -55,7 +56,7 @@ function wrapped(tag: Tag, name: string) {
           "onInbox-state": (event: InboxEvents["inbox-state"]) => emit("stateChange", event),
           "onInbox-error": (event: InboxEvents["inbox-error"]) => emit("error", event),
         };
-        for (const [option, attribute] of Object.entries(ATTRIBUTES)) data[`^${attribute}`] = props[option as keyof ElementOptions];
+        for (const [attribute, value] of Object.entries(attributesOf(props))) data[`^${attribute}`] = value;
         return h(tag, data, slots.default?.());
       };
     },

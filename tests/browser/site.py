@@ -52,7 +52,7 @@ class Site:
         """Return the tag that loads the bell."""
         return f'<script type="module" src="{self.url}/inbox-bell.js"></script>'
 
-    def element(self, user: str, name: str = "inbox-bell", **attributes: str | None) -> str:
+    def element(self, user: str, name: str = "inbox-bell", /, **attributes: str | None) -> str:
         """Return an element for a user, signed by HMAC. Further attributes are in snake case; None removes one."""
         signed = {"api_key": API_KEY, "user_external_id": user, "user_hmac": user_hmac(user)}
         known = ((key.replace("_", "-"), value) for key, value in (signed | attributes).items() if value is not None)

@@ -4,10 +4,17 @@ import json
 import re
 from pathlib import Path
 
-from playwright.sync_api import Page, expect
+import pytest
+from playwright.sync_api import Page, Route, expect
 
 from tests.browser.guide import EXAMPLE, filled, run_in_shell, snippet, snippets
 from tests.browser.site import Site
+
+
+@pytest.fixture(autouse=True)
+def icon(site: Site) -> None:
+    """Add the icon that Chromium asks for, because pages of the guides do not name one."""
+    site.pages.add("/favicon.ico", "", "image/x-icon")
 
 
 def bell(page: Page, unread: int) -> object:
@@ -17,18 +24,29 @@ def bell(page: Page, unread: int) -> object:
     return button
 
 
+def serve_tokens(page: Page, site: Site, user: str) -> None:
+    """Have the site respond to `POST /inbox-token` as the guide describes it."""
+
+    def respond(route: Route) -> None:
+        assert route.request.method == "POST"
+        route.fulfill(body=site.token(user))
+
+    page.route("**/inbox-token", respond)
+
+
 def test_three_lines_are_a_page_with_a_bell(site: Site, page: Page, tmp_path: Path) -> None:
     user = "three-lines"
-    writes, sends = (text.replace("ada", user) for text in snippets("README", "sh")[:2])
+    writes, sends, adds_buttons = (text.replace("ada", user) for text in snippets("README", "sh")[:3])
     run_in_shell(site, tmp_path, writes)
     written = (tmp_path / "page.html").read_text()
-    site.pages.add("/favicon.ico", "", "image/x-icon")  # which the page does not name
     page.goto(site.pages.add("/page.html", written, "text/html"))
     bell(page, 0)
     assert '"title":"Your order has shipped"' in run_in_shell(site, tmp_path, sends)
     bell(page, 1)
     page.get_by_role("button", name="Notifications, 1 unread").click()
     expect(page.get_by_role("dialog").get_by_text("Your order has shipped")).to_be_visible()
+    run_in_shell(site, tmp_path, adds_buttons)
+    expect(page.get_by_role("dialog").get_by_role("link", name="Review")).to_be_visible()
 
 
 def test_the_three_lines_work_in_a_file(site: Site, page: Page, tmp_path: Path) -> None:
@@ -36,6 +54,34 @@ def test_the_three_lines_work_in_a_file(site: Site, page: Page, tmp_path: Path) 
     site.send("Into a file", "a-file")
     page.goto((tmp_path / "page.html").as_uri())
     bell(page, 1)
+
+
+@pytest.mark.parametrize("name", ["README", "signing"])
+def test_a_bell_fetches_its_token(site: Site, page: Page, name: str) -> None:
+    user = f"token of {name}"
+    serve_tokens(page, site, user)
+    page.goto(site.page(snippet(name, "html", "getToken =")))
+    site.send("With a token", user)
+    bell(page, 1)
+
+
+@pytest.mark.parametrize(
+    ("attributes", "reason"),
+    [
+        ({"user_hmac": "bm90IHRoZSBzaWduYXR1cmU="}, "User HMAC is incorrect"),
+        ({"user_hmac": None}, "Neither user HMAC nor API secret provided"),
+        ({"api_key": "another-gateways-key"}, "API Key is incorrect"),
+        ({"token": "abc", "api_key": None, "user_external_id": None, "user_hmac": None}, "The token is incorrect"),
+    ],
+)
+def test_the_console_says_why_credentials_are_refused(
+    site: Site, page: Page, errors: list[str], attributes: dict[str, str | None], reason: str
+) -> None:
+    with page.expect_console_message(lambda message: message.text.startswith("inbox-gateway: ")) as logged:
+        page.goto(site.page(site.element("refused", **attributes)))
+    assert reason in logged.value.text
+    assert not any(value and value in logged.value.text for value in attributes.values())
+    errors.clear()
 
 
 def test_a_page_follows_links_itself(site: Site, page: Page) -> None:
@@ -90,10 +136,11 @@ def test_a_slot_replaces_the_empty_inbox_and_css_reaches_the_parts(site: Site, p
     bell(page, 0)
     page.get_by_role("button", name="Notifications, 0 unread").click()
     expect(page.get_by_text("No news is good news.")).to_be_visible()
-    site.send("Serif", "theming")
+    site.send("Serif", "theming", custom_attributes={"sender": "The shop"})
     title = page.get_by_role("dialog").get_by_text("Serif")
     expect(title).to_be_visible()
     assert title.evaluate("element => getComputedStyle(element).fontFamily") == "Georgia, serif"
+    expect(page.get_by_text("The shop")).to_be_visible()
 
 
 def test_a_page_brings_its_own_language_and_texts(site: Site, page: Page) -> None:
@@ -104,6 +151,23 @@ def test_a_page_brings_its_own_language_and_texts(site: Site, page: Page) -> Non
     page.goto(site.page(site.element(user) + snippet("translations", "html", "messages =")))
     page.get_by_role("button", name="Notifications, 0 unread").click()
     expect(page.get_by_role("heading", name="What’s new")).to_be_visible()
+
+
+def test_the_page_for_a_webview_asks_the_app(site: Site, page: Page) -> None:
+    user = "webview"
+    page.add_init_script(
+        "window.posted = []; window.ReactNativeWebView = { postMessage: (text) => posted.push(text) };"
+    )
+    page.goto(site.pages.add("/webview", filled(snippets("webview", "html")[0], site, user), "text/html"))
+    page.wait_for_function("posted.length === 1")
+    page.evaluate("token => receiveToken(token)", site.token(user))
+    site.send("In the app", user, action_url="https://example.com/app")
+    page.get_by_text("In the app").click()
+    page.wait_for_function("posted.length === 2")
+    assert [json.loads(text) for text in page.evaluate("posted")] == [
+        {"type": "token"},
+        {"type": "open", "url": "https://example.com/app"},
+    ]
 
 
 def test_event_source_alone_shows_what_arrives_and_resumes_with_a_new_token(

@@ -30,7 +30,7 @@ EXISTING = {
     "Attributes": declared("InboxAttributes"),
     "Properties and methods": declared("InboxProperties"),
     "Events": declared("InboxEvents"),
-    "Slots": set(re.findall(r'h\("slot", { name: "([\w-]+)"', SOURCE)),
+    "Slots": set(re.findall(r'(?:h\("slot", { name: "|template\[slot=)([\w-]+)', SOURCE)),
     "Parts": parts(),
     "Variables": set(re.findall(r"--inbox-[\w-]+", STYLES)),
 }

@@ -34,6 +34,155 @@
  * connection.ts    Connection: one connection and its heartbeats
  * transports.ts    WebSocket, server-sent events over fetch, long polling
  */
+/**
+ * One user's access to the gateway: inboxes, actions (`Actions`), and the live stream (`LiveClient`).
+ *
+ * Call `close` when done; until then the client keeps reconnecting.
+ */
+declare class InboxClient extends Actions implements Client {
+    #private;
+    /** Return a filtered list of notifications, which `start` keeps up to date. */
+    inbox(options?: InboxOptions): Inbox;
+    get(id: string): Promise<Notification>;
+    preferences(): Promise<readonly CategoryPreference[]>;
+    setPreference(category: string, channel: string, enabled: boolean): Promise<void>;
+    topics(): Promise<readonly unknown[]>;
+    subscribe(topic: string, categories?: readonly string[]): Promise<void>;
+    unsubscribe(topic: string, categories?: readonly string[]): Promise<void>;
+    addToken(channel: string, token: object): Promise<{
+        readonly id: string;
+    }>;
+    removeToken(channel: string, id: string): Promise<void>;
+}
+/** An action on one notification, or on all that match a filter, until the confirmed state of the inboxes has it. */
+interface Action {
+    readonly name: string;
+    /** The id of the notification, or a filter. */
+    readonly target: string | Filter;
+    readonly at: number;
+    stage: number;
+    /** Of an accepted action: the position that includes it. */
+    position?: string | null;
+    promise: Promise<void>;
+    resolve: () => void;
+    reject: (error: unknown) => void;
+}
+/**
+ * Actions that show at once in all inboxes of the client, and are sent in order, one at a time.
+ *
+ * An action is shown on top of the confirmed state until the events up to its position have arrived. It is taken back
+ * by showing it no longer. An action that failed without a response is sent again, because each can be repeated. The
+ * inboxes that follow the stream are driven from here: all of them apply an event before one of them shows it.
+ */
+declare class Actions extends LiveClient {
+    #private;
+    /** The inboxes that follow the stream. */
+    readonly inboxes: Set<Inbox>;
+    /** The actions that the confirmed state does not have yet, in order. */
+    pending: readonly Action[];
+    constructor(options?: ClientOptions);
+    /** How many actions the gateway has not accepted yet. */
+    get queued(): number;
+    /** Return a notification that one of the inboxes has loaded, in its confirmed state. */
+    find(id: string): Notification | undefined;
+    /** Mark as read, which also marks as seen. */
+    read(id: string): Promise<void>;
+    unread(id: string): Promise<void>;
+    seen(id: string): Promise<void>;
+    archive(id: string): Promise<void>;
+    unarchive(id: string): Promise<void>;
+    delete(id: string): Promise<void>;
+    /** Mark all that match the filter as read. */
+    readAll(filter?: Filter): Promise<void>;
+    seenAll(filter?: Filter): Promise<void>;
+    archiveAll(filter?: Filter): Promise<void>;
+    /** Show an action in all inboxes. `commit` sends it, `undo` takes it back unless it was sent. */
+    prepare(name: "delete" | "archive", id: string): {
+        commit(): Promise<void>;
+        undo(): void;
+    };
+}
+/**
+ * A filtered list of notifications that keeps itself up to date: responses of the REST API, plus every event since.
+ *
+ * Why this is exact: a response has the position of the log at which it was read. The first page replaces the
+ * snapshot. An older page is appended to the snapshot of the same position, which was kept while the request ran. The
+ * events after that position are then applied to the result. What an event can't decide is fetched again (`unknown`).
+ * The first page is fetched only after `ready` or `reset`, so that no response is older than the stream.
+ */
+declare class Inbox extends EventTarget implements InboxStore {
+    #private;
+    readonly filter: Filter;
+    state: InboxState;
+    constructor(client: Actions, { filter, perPage, keep }?: InboxOptions);
+    start(): void;
+    stop(): void;
+    loadMore(): Promise<void>;
+    retry(): void;
+    /** Return a notification of the confirmed state. */
+    find(id: string): Notification | undefined;
+    onReady(ready: Ready): void;
+    onReset(): void;
+    /** Apply an event. The client calls `show` when all inboxes have applied it. */
+    onEvent(event: InboxEvent): void;
+    /** Show the confirmed snapshot with the pending actions on top. */
+    show(cause?: InboxEvent | null): void;
+}
+/** The messages of the live protocol, as the server sends them. */
+interface CountsBody {
+    readonly unread_count: number;
+    readonly unseen_count: number;
+}
+/** The counts of all notifications, and of those that are not archived. */
+interface MessageCounts extends CountsBody {
+    readonly unarchived: CountsBody;
+}
+interface Ready extends MessageCounts {
+    readonly type: "ready";
+    readonly position: string;
+    readonly heartbeat_seconds: number;
+}
+/** One change of an inbox. The counts are those right after it. */
+interface InboxEvent extends MessageCounts {
+    readonly type: "event";
+    readonly position: string;
+    readonly name: string;
+    readonly data: {
+        readonly id?: string;
+        readonly notification?: Notification;
+        readonly at?: number;
+        readonly filters?: Record<string, unknown>;
+        readonly client_id?: string;
+    };
+}
+interface Reset {
+    readonly type: "reset";
+    readonly position: string;
+    readonly reason: string;
+}
+interface Goodbye {
+    readonly type: "goodbye";
+    readonly code: number;
+    readonly reason: string;
+    readonly retry_after_ms: number | null;
+}
+interface Renewed {
+    readonly type: "renewed";
+    readonly expires_at: number | null;
+}
+interface Refusal {
+    readonly type: "error";
+    readonly code: string;
+    readonly message: string;
+}
+/** The state of the connection of the leading tab, which it passes on to the others. */
+interface StateMessage {
+    readonly type: "state";
+    readonly state: ConnectionState;
+}
+type ServerMessage = Ready | InboxEvent | Reset | Goodbye | Renewed | Refusal | StateMessage | {
+    readonly type: "pong";
+};
 /** The public types of the client. Notifications and preferences have the shape of the REST API, in snake case. */
 /** A notification as `GET /notifications` shows it. Times are seconds since 1970. */
 interface Notification {
@@ -218,155 +367,6 @@ interface Client extends EventTarget {
     }): Promise<Response>;
 }
 /**
- * One user's access to the gateway: inboxes, actions (`Actions`), and the live stream (`LiveClient`).
- *
- * Call `close` when done; until then the client keeps reconnecting.
- */
-declare class InboxClient extends Actions implements Client {
-    #private;
-    /** Return a filtered list of notifications, which `start` keeps up to date. */
-    inbox(options?: InboxOptions): Inbox;
-    get(id: string): Promise<Notification>;
-    preferences(): Promise<readonly CategoryPreference[]>;
-    setPreference(category: string, channel: string, enabled: boolean): Promise<void>;
-    topics(): Promise<readonly unknown[]>;
-    subscribe(topic: string, categories?: readonly string[]): Promise<void>;
-    unsubscribe(topic: string, categories?: readonly string[]): Promise<void>;
-    addToken(channel: string, token: object): Promise<{
-        readonly id: string;
-    }>;
-    removeToken(channel: string, id: string): Promise<void>;
-}
-/** An action on one notification, or on all that match a filter, until the confirmed state of the inboxes has it. */
-interface Action {
-    readonly name: string;
-    /** The id of the notification, or a filter. */
-    readonly target: string | Filter;
-    readonly at: number;
-    stage: number;
-    /** Of an accepted action: the position that includes it. */
-    position?: string | null;
-    promise: Promise<void>;
-    resolve: () => void;
-    reject: (error: unknown) => void;
-}
-/**
- * Actions that show at once in all inboxes of the client, and are sent in order, one at a time.
- *
- * An action is shown on top of the confirmed state until the events up to its position have arrived. It is taken back
- * by showing it no longer. An action that failed without a response is sent again, because each can be repeated. The
- * inboxes that follow the stream are driven from here: all of them apply an event before one of them shows it.
- */
-declare class Actions extends LiveClient {
-    #private;
-    /** The inboxes that follow the stream. */
-    readonly inboxes: Set<Inbox>;
-    /** The actions that the confirmed state does not have yet, in order. */
-    pending: readonly Action[];
-    constructor(options?: ClientOptions);
-    /** How many actions the gateway has not accepted yet. */
-    get queued(): number;
-    /** Return a notification that one of the inboxes has loaded, in its confirmed state. */
-    find(id: string): Notification | undefined;
-    /** Mark as read, which also marks as seen. */
-    read(id: string): Promise<void>;
-    unread(id: string): Promise<void>;
-    seen(id: string): Promise<void>;
-    archive(id: string): Promise<void>;
-    unarchive(id: string): Promise<void>;
-    delete(id: string): Promise<void>;
-    /** Mark all that match the filter as read. */
-    readAll(filter?: Filter): Promise<void>;
-    seenAll(filter?: Filter): Promise<void>;
-    archiveAll(filter?: Filter): Promise<void>;
-    /** Show an action in all inboxes. `commit` sends it, `undo` takes it back unless it was sent. */
-    prepare(name: "delete" | "archive", id: string): {
-        commit(): Promise<void>;
-        undo(): void;
-    };
-}
-/**
- * A filtered list of notifications that keeps itself up to date: responses of the REST API, plus every event since.
- *
- * Why this is exact: a response has the position of the log at which it was read. The first page replaces the
- * snapshot. An older page is appended to the snapshot of the same position, which was kept while the request ran. The
- * events after that position are then applied to the result. What an event can't decide is fetched again (`unknown`).
- * The first page is fetched only after `ready` or `reset`, so that no response is older than the stream.
- */
-declare class Inbox extends EventTarget implements InboxStore {
-    #private;
-    readonly filter: Filter;
-    state: InboxState;
-    constructor(client: Actions, { filter, perPage, keep }?: InboxOptions);
-    start(): void;
-    stop(): void;
-    loadMore(): Promise<void>;
-    retry(): void;
-    /** Return a notification of the confirmed state. */
-    find(id: string): Notification | undefined;
-    onReady(ready: Ready): void;
-    onReset(): void;
-    /** Apply an event. The client calls `show` when all inboxes have applied it. */
-    onEvent(event: InboxEvent): void;
-    /** Show the confirmed snapshot with the pending actions on top. */
-    show(cause?: InboxEvent | null): void;
-}
-/** The messages of the live protocol, as the server sends them. */
-interface CountsBody {
-    readonly unread_count: number;
-    readonly unseen_count: number;
-}
-/** The counts of all notifications, and of those that are not archived. */
-interface MessageCounts extends CountsBody {
-    readonly unarchived: CountsBody;
-}
-interface Ready extends MessageCounts {
-    readonly type: "ready";
-    readonly position: string;
-    readonly heartbeat_seconds: number;
-}
-/** One change of an inbox. The counts are those right after it. */
-interface InboxEvent extends MessageCounts {
-    readonly type: "event";
-    readonly position: string;
-    readonly name: string;
-    readonly data: {
-        readonly id?: string;
-        readonly notification?: Notification;
-        readonly at?: number;
-        readonly filters?: Record<string, unknown>;
-        readonly client_id?: string;
-    };
-}
-interface Reset {
-    readonly type: "reset";
-    readonly position: string;
-    readonly reason: string;
-}
-interface Goodbye {
-    readonly type: "goodbye";
-    readonly code: number;
-    readonly reason: string;
-    readonly retry_after_ms: number | null;
-}
-interface Renewed {
-    readonly type: "renewed";
-    readonly expires_at: number | null;
-}
-interface Refusal {
-    readonly type: "error";
-    readonly code: string;
-    readonly message: string;
-}
-/** The state of the connection of the leading tab, which it passes on to the others. */
-interface StateMessage {
-    readonly type: "state";
-    readonly state: ConnectionState;
-}
-type ServerMessage = Ready | InboxEvent | Reset | Goodbye | Renewed | Refusal | StateMessage | {
-    readonly type: "pong";
-};
-/**
  * The live stream of one user without gaps or duplicates, made of many connections.
  *
  * Dispatches "state", "counts" and "new" as `Client` describes them, and what the server sent, as `detail`: "ready",
@@ -496,4 +496,4 @@ declare function applyToAll(snapshot: Snapshot, filter: Filter, action: string, 
  * that is already included, or that belongs to another log, changes nothing.
  */
 declare function applyEvent(snapshot: Snapshot, event: InboxEvent, filter?: Filter): Snapshot;
-export { CategoryPreference, CategoryPreference, Client, Client, ClientOptions, ClientOptions, ConnectionState, ConnectionState, Counts, Counts, EventStreamParser, Filter, Filter, Inbox, InboxClient, InboxError, InboxErrorShape, InboxErrorShape, InboxOptions, InboxOptions, InboxState, InboxState, InboxStore, InboxStore, Notification, Notification, Transport, Transport, applyEvent, userHmac };
+export { CategoryPreference, Client, ClientOptions, ConnectionState, Counts, EventStreamParser, Filter, Inbox, InboxClient, InboxError, InboxErrorShape, InboxOptions, InboxState, InboxStore, Notification, Transport, applyEvent, userHmac };

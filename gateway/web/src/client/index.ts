@@ -35,7 +35,6 @@
  * transports.ts    WebSocket, server-sent events over fetch, long polling
  */
 
-export type * from "./types.ts";
 export { InboxClient } from "./inbox_client.ts";
 export { InboxError } from "./errors.ts";
 export { EventStreamParser } from "./event_stream.ts";
