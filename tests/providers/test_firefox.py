@@ -1,7 +1,7 @@
 """Web push to Firefox itself: a real subscription, a message that we encrypt, and the text that it shows.
 
-Firefox connects to the push service of tests/stubs/firefox_push.py. The service worker is that of
-docs/channels/web-push.md, and the page reports what is shown.
+Firefox connects to the push service of tests/stubs/firefox_push.py. The service worker is that of the gateway, and the
+page reports what is shown.
 """
 
 import asyncio
@@ -21,7 +21,8 @@ import pytest
 from gateway.channels.outcome import Delivered
 from gateway.channels.web_push import PROVIDER, deliver, new_key_pair
 from tests.channels.messages import StubLinks, message_to
-from tests.servers import ADMIN, running_gateway, user_headers
+from tests.npm import WEB
+from tests.servers import ADMIN, API_KEY, running_gateway, user_headers, user_hmac
 from tests.stubs.firefox_push import FirefoxPush
 
 FIREFOX = shutil.which("firefox-esr") or shutil.which("firefox") or ""
@@ -82,14 +83,14 @@ def documented(word: str) -> str:
 
 
 @asynccontextmanager
-async def subscribed(script: str, profile: Path) -> AsyncIterator[FirefoxPush]:
-    """Yield the push service of a Firefox whose page runs a script. It leaves `registration` and `subscription`."""
+async def subscribed(script: str, profile: Path, worker: str) -> AsyncIterator[FirefoxPush]:
+    """Yield the push service of a Firefox whose page runs a script. It leaves `registration` and `subscription`.
+
+    `worker` is the script of the service worker.
+    """
     if not FIREFOX:
         pytest.skip("Firefox is not installed: `apt-get install firefox-esr`")
-    pages = {
-        "/": ("text/html", PAGE % script),
-        "/service-worker.js": ("text/javascript", documented("notificationclick")),
-    }
+    pages = {"/": ("text/html", PAGE % script), "/service-worker.js": ("text/javascript", worker)}
     async with FirefoxPush(pages) as started:
         with running_firefox(FIREFOX, profile, started):
             yield started
@@ -122,7 +123,7 @@ async def report(push: FirefoxPush, path: str) -> Any:
 
 
 async def test_firefox_shows_what_we_encrypt(tmp_path: Path) -> None:
-    async with subscribed(SUBSCRIBE, tmp_path) as push:
+    async with subscribed(SUBSCRIBE, tmp_path, (WEB / "dist" / "assets" / "push-worker.js").read_text()) as push:
         subscription = await report(push, "/subscribed")
         token = {"endpoint": subscription["endpoint"], "keys": subscription["keys"]}
         links = StubLinks()
@@ -137,7 +138,7 @@ async def test_firefox_shows_what_we_encrypt(tmp_path: Path) -> None:
                 "title": "Your order has shipped",
                 "body": "5 < 7 Größe",
                 "tag": "order:7",
-                "data": {"id": message.notification_id, "category": "orders", "topic": "order:7"},
+                "data": {"id": message.notification_id, "category": "orders", "topic": "order:7", "inbox": True},
             }
         await links.close()
         async with asyncio.timeout(SECONDS):
@@ -146,12 +147,34 @@ async def test_firefox_shows_what_we_encrypt(tmp_path: Path) -> None:
         assert push.acknowledged == [100, 100]
 
 
-async def test_a_page_as_documented_subscribes_and_shows_what_a_backend_sends(tmp_path: Path) -> None:
+TURN_ON = f"""
+await import(`${{gateway}}/inbox-bell.js`);
+const settings = document.createElement("inbox-preferences");
+const signed = {json.dumps({"apiKey": API_KEY, "userExternalId": "ada", "userHmac": user_hmac("ada")})};
+document.body.append(Object.assign(settings, signed, {{ pushWorker: "/service-worker.js" }}));
+async function button(text) {{
+  for (;;) {{
+    const found = [...settings.shadowRoot.querySelectorAll("button")].find((each) => each.textContent === text);
+    if (found) return found;
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }}
+}}
+(await button("Turn on")).click();
+await button("Turn off");
+const [registration] = await navigator.serviceWorker.getRegistrations();
+const subscription = await registration.pushManager.getSubscription();
+"""
+
+
+@pytest.mark.parametrize("script", ["documented", "bell"])
+async def test_a_page_subscribes_and_shows_what_a_backend_sends(tmp_path: Path, script: str) -> None:
     environment = {"INBOX_DELIVERY_WORKERS": "1", "INBOX_OUTBOUND_ALLOWED_NETWORKS": "127.0.0.1/32"}
     (tmp_path / "profile").mkdir()
     with running_gateway(tmp_path / "data", **environment) as gateway:
         known = f"const gateway = {json.dumps(gateway.url)};\nconst headers = {json.dumps(user_headers('ada'))};\n"
-        async with subscribed(known + documented("auth_token"), tmp_path / "profile") as push:
+        page = known + (TURN_ON if script == "bell" else documented("auth_token"))
+        worker = documented("importScripts").replace("https://inbox.example.com", gateway.url)
+        async with subscribed(page, tmp_path / "profile", worker) as push:
             await report(push, "/subscribed")
             body = {"notification": {"title": "It works", "recipients": [{"external_id": "ada"}]}}
             async with httpx.AsyncClient(base_url=gateway.url) as client:
