@@ -133,7 +133,7 @@ def test_a_device_without_network_receives_exactly_what_it_missed(shop: Shop) ->
 def test_a_revoked_token_ends_one_device_until_it_signs_in_again(shop: Shop, errors: list[str]) -> None:
     for device in ("ada-phone", "grace-laptop"):
         shop.press(device, "Revoke the token")
-        expect(shop.figure(device).locator(".state")).to_have_text("Signed out: its token was revoked")
+        expect(shop.figure(device).locator(".state")).to_have_text("Signed out: token revoked")
     expect(shop.page.locator(".all")).to_have_text("2 of 4 devices live")
     shop.send("Payment due", devices=2)
     for device in ("ada-phone", "grace-laptop"):

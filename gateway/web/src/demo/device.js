@@ -3,7 +3,7 @@ import { $, fromTemplate } from "./dom.js";
 import { addEvent, addState } from "./events.js";
 import { call } from "./visit.js";
 
-const REASONS = { token_revoked: "its token was revoked", token_expired: "its token has expired" };
+const REASONS = { token_revoked: "token revoked", token_expired: "token expired" };
 const TRANSPORTS = { websocket: "WebSocket", sse: "SSE" };
 
 /** One device of a person, in a frame. Dispatches "change" when its state or position has changed. */
@@ -79,7 +79,7 @@ export class Device extends EventTarget {
     const live = `Live over ${TRANSPORTS[this.transport]}`;
     const texts = {
       live: this.#missed ? `${live}, with ${this.#missed} missed ${this.#missed === 1 ? "event" : "events"}` : live,
-      ended: `Signed out: ${REASONS[reason] ?? (reason || "its access has ended")}`,
+      ended: `Signed out: ${REASONS[reason] ?? (reason || "access ended")}`,
       connecting: "Connecting…",
     };
     $(".state", element).textContent = isCut ? "No network" : (texts[status] ?? "Reconnecting…");
