@@ -76,6 +76,18 @@ test("an event that is included already, or belongs to another log, changes noth
   }
 });
 
+test("an event of a newer server, whose effect is not known, makes the list be fetched", () => {
+  for (const name of ["notifications/pin", "notifications/pin/all"]) {
+    const server = new Server(seeded(1)).steps(20);
+    const fetched = snapshotOf(server, {});
+    server.steps(1, ["new"]);
+    const event = { ...server.log.at(-1), name };
+    assert.deepEqual(applyEvent(fetched, event), { ...fetched, ...applyEvent(fetched, server.log.at(-1)), notifications: fetched.notifications, total: fetched.total, unknown: 2 });
+    const update = { ...event, name: "notification_preferences/update", data: {} };
+    assert.equal(applyEvent(fetched, update).unknown, 0);
+  }
+});
+
 const ACTIONS = ["read", "unread", "seen", "archive", "unarchive", "delete"];
 const ALL = ["readAll", "seenAll", "archiveAll"];
 
@@ -95,6 +107,8 @@ async function quiesce(client, inboxes, t) {
 }
 
 function assertAllExact(client, inboxes) {
+  const { unread_count, unseen_count } = client.server.counts().unarchived;
+  assert.deepEqual(client.counts, { unreadCount: unread_count, unseenCount: unseen_count });
   for (const { filter, state } of inboxes) {
     assertExact(state, client.server, filter);
     assert.equal(state.hasMore, state.total > state.notifications.length);
@@ -216,7 +230,7 @@ test("while offline, actions are shown, counted, and sent once and in order afte
   client.become("offline");
   const [first, second] = inbox.state.notifications;
   const done = [client.archive(first.id), client.delete(second.id), client.readAll({ archived: false })];
-  assert.deepEqual([client.requests.length, inbox.state.unreadCount, client.queued], [0, 0, 3]);
+  assert.deepEqual([client.requests.length, inbox.state.unreadCount, client.counts.unreadCount, client.queued], [0, 0, 0, 3]);
   client.become("reconnecting");
   client.ready();
   const sent = [];

@@ -240,6 +240,7 @@ export class Client extends InboxClient {
   }
 
   #emit(type, detail) {
+    if (detail.unarchived) this.latest = detail;
     this.dispatchEvent(new CustomEvent(type, { detail }));
   }
 }

@@ -81,10 +81,12 @@ declare class Actions extends LiveClient {
     /** The actions that the confirmed state does not have yet, in order. */
     pending: readonly Action[];
     constructor(options?: ClientOptions);
+    /** How many of the notifications that are not archived are unread and unseen, with the pending actions. */
+    get counts(): Counts;
     /** How many actions the gateway has not accepted yet. */
     get queued(): number;
-    /** Return a notification that one of the inboxes has loaded, in its confirmed state. */
-    find(id: string): Notification | undefined;
+    /** Return a confirmed snapshot with the pending actions on top. */
+    shown(snapshot: Snapshot, filter: Filter): Snapshot;
     /** Mark as read, which also marks as seen. */
     read(id: string): Promise<void>;
     unread(id: string): Promise<void>;
@@ -369,7 +371,7 @@ interface Client extends EventTarget {
 /**
  * The live stream of one user without gaps or duplicates, made of many connections.
  *
- * Dispatches "state", "counts" and "new" as `Client` describes them, and what the server sent, as `detail`: "ready",
+ * Dispatches "state" and "new" as `Client` describes them, and what the server sent, as `detail`: "ready",
  * "event", "reset" (the lists that you have are out of date: fetch them again), "goodbye", "renewed" and "refusal".
  * "error" has `{error}` after `getToken` failed.
  */
@@ -381,10 +383,10 @@ declare class LiveClient extends EventTarget {
     readonly clientId: string;
     /** For requests to the REST API. */
     protected readonly api: Api;
+    /** The latest counts received. */
+    protected latest: MessageCounts | undefined;
     constructor(options?: ClientOptions);
     get state(): ConnectionState;
-    /** How many of the notifications that are not archived are unread and unseen. */
-    get counts(): Counts;
     /** The position of the last event processed. Pass it as `since` to continue from here later. */
     get position(): string | null;
     /** Open the live stream, after `position` if there is one. */
@@ -423,9 +425,41 @@ declare class Api {
     use({ api_key, user_external_id, user_email, user_hmac, token }: Credentials): void;
     /** Return a successful response. Throws InboxError for any other status, and with status 0 if there is none. */
     request(method: string, path: string, { query, body, headers }?: RequestOptions): Promise<Response>;
-    /** Return the URL of a path. A query value may be an array; null and undefined are left out. */
+    /** Return the URL of a path. A query value may be an array, whose items may contain commas; null and undefined are left out. */
     url(path: string, query?: object): string;
 }
+/** The beginning of a filtered list with its counts, as of a position. */
+interface Snapshot extends Counts {
+    /** That of the last event included; null while the snapshot is out of date. */
+    readonly position: string | null;
+    /** The newest of all `total` notifications that match the filter, newest first. */
+    readonly notifications: readonly Notification[];
+    readonly total: number;
+    /** What must be fetched, because an event could not decide it: nothing, the counts, or also the list. */
+    readonly unknown: 0 | 1 | 2;
+}
+declare const EMPTY: Snapshot;
+/** Return a notification after an action at a time: the same object if it changes nothing, null if it deletes it. */
+declare function changed(item: Notification, action: string, at: number | null): Notification | null;
+/** Return the counts for a filter in a message of the stream, if it has them: those of all, or by `archived` only. */
+declare function countsIn(message: MessageCounts, filter: Filter): Counts | undefined;
+/**
+ * Return a snapshot after one notification has changed; `null` stands for one that does not exist.
+ *
+ * A notification that newly matches is inserted at its place. The server's order is that of arrival, in which `sent_at`
+ * never decreases. Among notifications of the same second the order is unknown.
+ */
+declare function put(snapshot: Snapshot, filter: Filter, was: Notification | null, is: Notification | null, isNewest?: boolean): Snapshot;
+/** Return a snapshot after an action on all notifications that match `target`. */
+declare function applyToAll(snapshot: Snapshot, filter: Filter, action: string, at: number, target: Filter): Snapshot;
+/**
+ * Return a snapshot after an event. A pure function.
+ *
+ * The response of a fetch, with the later events applied to it, equals the response of a new fetch as far as it
+ * reaches, unless `unknown` asks for one. Notifications that an event does not change remain the same object. An event
+ * that is already included, or that belongs to another log, changes nothing.
+ */
+declare function applyEvent(snapshot: Snapshot, event: InboxEvent, filter?: Filter): Snapshot;
 /** A request that the gateway refused, or that failed on the way (`status` 0). */
 declare class InboxError extends Error implements InboxErrorShape {
     readonly status: number;
@@ -464,36 +498,4 @@ declare class EventStreamParser {
  * secret is; this function is for demos and tests. It needs a secure origin (https or localhost).
  */
 declare function userHmac(apiSecret: string, userId: string): Promise<string>;
-/** The beginning of a filtered list with its counts, as of a position. */
-interface Snapshot extends Counts {
-    /** That of the last event included; null while the snapshot is out of date. */
-    readonly position: string | null;
-    /** The newest of all `total` notifications that match the filter, newest first. */
-    readonly notifications: readonly Notification[];
-    readonly total: number;
-    /** What must be fetched, because an event could not decide it: nothing, the counts, or also the list. */
-    readonly unknown: 0 | 1 | 2;
-}
-declare const EMPTY: Snapshot;
-/** Return a notification after an action at a time: the same object if it changes nothing, null if it deletes it. */
-declare function changed(item: Notification, action: string, at: number | null): Notification | null;
-/** Return the counts for a filter in a message of the stream, if it has them: those of all, or by `archived` only. */
-declare function countsIn(message: MessageCounts, filter: Filter): Counts | undefined;
-/**
- * Return a snapshot after one notification has changed; `null` stands for one that does not exist.
- *
- * A notification that newly matches is inserted at its place. The server's order is that of arrival, in which `sent_at`
- * never decreases. Among notifications of the same second the order is unknown.
- */
-declare function put(snapshot: Snapshot, filter: Filter, was: Notification | null, is: Notification | null, isNewest?: boolean): Snapshot;
-/** Return a snapshot after an action on all notifications that match `target`. */
-declare function applyToAll(snapshot: Snapshot, filter: Filter, action: string, at: number, target: Filter): Snapshot;
-/**
- * Return a snapshot after an event. A pure function.
- *
- * The response of a fetch, with the later events applied to it, equals the response of a new fetch as far as it
- * reaches, unless `unknown` asks for one. Notifications that an event does not change remain the same object. An event
- * that is already included, or that belongs to another log, changes nothing.
- */
-declare function applyEvent(snapshot: Snapshot, event: InboxEvent, filter?: Filter): Snapshot;
 export { CategoryPreference, Client, ClientOptions, ConnectionState, Counts, EventStreamParser, Filter, Inbox, InboxClient, InboxError, InboxErrorShape, InboxOptions, InboxState, InboxStore, Notification, Transport, applyEvent, userHmac };

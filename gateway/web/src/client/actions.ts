@@ -5,7 +5,8 @@ import type { Inbox } from "./inbox.ts";
 import { LiveClient } from "./live_client.ts";
 import type { InboxEvent, Ready } from "./messages.ts";
 import { stepsBetween } from "./positions.ts";
-import type { ClientOptions, ConnectionState, Filter, Notification } from "./types.ts";
+import { applyToAll, changed, countsIn, EMPTY, put, type Snapshot } from "./reducer.ts";
+import type { ClientOptions, ConnectionState, Counts, Filter, Notification } from "./types.ts";
 
 const MOST_FAILURES = 5; // after so many responses of a broken server, an action is taken back
 
@@ -43,6 +44,7 @@ export class Actions extends LiveClient {
   readonly inboxes = new Set<Inbox>();
   /** The actions that the confirmed state does not have yet, in order. */
   pending: readonly Action[] = [];
+  #counts: Counts = { unreadCount: 0, unseenCount: 0 };
   #busy = false; // during a request, and the pause after one that failed
   #failures = 0;
   #pause: ReturnType<typeof setTimeout> | undefined; // after a failure without a response
@@ -56,7 +58,10 @@ export class Actions extends LiveClient {
       if (status === "live" && this.#pause) this.#next();
       this.#send();
     });
-    on<Ready>("ready", (ready) => each((inbox) => inbox.onReady(ready)));
+    on<Ready>("ready", (ready) => {
+      this.#showCounts();
+      each((inbox) => inbox.onReady(ready));
+    });
     on("reset", () => {
       this.pending = this.pending.filter(({ stage }) => stage !== ACCEPTED);
       each((inbox) => inbox.onReset());
@@ -64,8 +69,14 @@ export class Actions extends LiveClient {
     on<InboxEvent>("event", (event) => {
       this.pending = this.pending.filter((action) => !this.#isIncluded(action));
       each((inbox) => inbox.onEvent(event));
+      this.#showCounts();
       each((inbox) => inbox.show(event));
     });
+  }
+
+  /** How many of the notifications that are not archived are unread and unseen, with the pending actions. */
+  get counts(): Counts {
+    return this.#counts;
   }
 
   /** How many actions the gateway has not accepted yet. */
@@ -73,13 +84,31 @@ export class Actions extends LiveClient {
     return this.pending.filter(({ stage }) => stage > PREPARED).length;
   }
 
+  /** Return a confirmed snapshot with the pending actions on top. */
+  shown(snapshot: Snapshot, filter: Filter): Snapshot {
+    const items = new Map<string, Notification | null>(); // what the actions so far made of them
+    return this.pending.reduce((result, { name, target, at }) => {
+      if (typeof target !== "string") return applyToAll(result, filter, name, at, target);
+      const item = items.has(target) ? items.get(target) : this.#find(target);
+      if (!item) return result;
+      const after = changed(item, name, at);
+      items.set(target, after);
+      return after === item ? result : put(result, filter, item, after);
+    }, snapshot);
+  }
+
   /** Return a notification that one of the inboxes has loaded, in its confirmed state. */
-  find(id: string): Notification | undefined {
-    for (const inbox of this.inboxes) {
-      const found = inbox.find(id);
-      if (found) return found;
-    }
-    return undefined;
+  #find(id: string): Notification | undefined {
+    return [...this.inboxes].flatMap((inbox) => inbox.find(id) ?? [])[0];
+  }
+
+  #showCounts(): void {
+    const filter = { archived: false };
+    const confirmed = this.latest && countsIn(this.latest, filter);
+    const { unreadCount, unseenCount } = this.shown({ ...EMPTY, ...confirmed }, filter);
+    if (unreadCount === this.#counts.unreadCount && unseenCount === this.#counts.unseenCount) return;
+    this.#counts = { unreadCount, unseenCount };
+    emit(this, "counts", this.#counts);
   }
 
   /** Mark as read, which also marks as seen. */
@@ -159,6 +188,7 @@ export class Actions extends LiveClient {
   #show(pending: readonly Action[]): void {
     this.pending = pending;
     emit(this, "queue", this.queued);
+    this.#showCounts();
     this.inboxes.forEach((inbox) => inbox.show());
   }
 

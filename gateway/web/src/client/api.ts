@@ -67,11 +67,11 @@ export class Api {
     return response;
   }
 
-  /** Return the URL of a path. A query value may be an array; null and undefined are left out. */
+  /** Return the URL of a path. A query value may be an array, whose items may contain commas; null and undefined are left out. */
   url(path: string, query: object = {}): string {
     const parameters = new URLSearchParams();
     for (const [name, values] of Object.entries(withoutUnset(query))) {
-      for (const value of [values].flat()) parameters.append(name, String(value));
+      for (const value of [values].flat()) parameters.append(Array.isArray(values) ? `${name}[]` : name, String(value));
     }
     const search = parameters.toString();
     return this.#url + path + (search && `?${search}`);

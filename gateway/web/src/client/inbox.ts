@@ -5,7 +5,7 @@ import { emit } from "./events.ts";
 import type { InboxEvent, MessageCounts, Ready } from "./messages.ts";
 import { stepsBetween } from "./positions.ts";
 import { withoutUnset } from "./records.ts";
-import { applyEvent, applyToAll, changed, countsIn, EMPTY, put, type Snapshot } from "./reducer.ts";
+import { applyEvent, countsIn, EMPTY, type Snapshot } from "./reducer.ts";
 import type { Filter, InboxOptions, InboxState, InboxStore, Notification } from "./types.ts";
 
 const MOST_PER_PAGE = 100; // that the gateway allows
@@ -46,8 +46,8 @@ export class Inbox extends EventTarget implements InboxStore {
     super();
     this.filter = withoutUnset(filter);
     this.#client = client;
-    this.#perPage = this.#wanted = perPage;
-    this.#keep = Math.max(keep, perPage);
+    this.#perPage = this.#wanted = Math.min(perPage, MOST_PER_PAGE);
+    this.#keep = Math.max(keep, this.#perPage);
     this.show();
   }
 
@@ -177,19 +177,7 @@ export class Inbox extends EventTarget implements InboxStore {
 
   /** Show the confirmed snapshot with the pending actions on top. */
   show(cause: InboxEvent | null = null): void {
-    let snapshot = this.#confirmed;
-    const items = new Map<string, Notification | null>(); // what the actions so far made of them
-    for (const { name, target, at } of this.#client.pending) {
-      if (typeof target !== "string") {
-        snapshot = applyToAll(snapshot, this.filter, name, at, target);
-        continue;
-      }
-      const item = items.has(target) ? items.get(target) : this.#client.find(target);
-      const after = item && changed(item, name, at);
-      items.set(target, after ?? null);
-      if (after !== item) snapshot = put(snapshot, this.filter, item!, after!);
-    }
-    const { position, unknown, ...shown } = snapshot;
+    const { position, unknown, ...shown } = this.#client.shown(this.#confirmed, this.filter);
     const state: InboxState = {
       ...shown,
       hasMore: shown.total > shown.notifications.length,

@@ -9,7 +9,7 @@ import { stepsBetween } from "./positions.ts";
 import { Tabs } from "./tabs.ts";
 import { TransportChoice } from "./transport_choice.ts";
 import { TRANSPORTS, type End, type OpenTransport, type Receiver } from "./transports.ts";
-import type { ClientOptions, ConnectionState, Counts } from "./types.ts";
+import type { ClientOptions, ConnectionState } from "./types.ts";
 
 const STABLE_MS = 10_000; // after a connection that lasted this long, the back-off starts from the beginning
 
@@ -19,7 +19,7 @@ const TOKEN_REFUSED = [4501, 4504, 4508, 4509];
 /**
  * The live stream of one user without gaps or duplicates, made of many connections.
  *
- * Dispatches "state", "counts" and "new" as `Client` describes them, and what the server sent, as `detail`: "ready",
+ * Dispatches "state" and "new" as `Client` describes them, and what the server sent, as `detail`: "ready",
  * "event", "reset" (the lists that you have are out of date: fetch them again), "goodbye", "renewed" and "refusal".
  * "error" has `{error}` after `getToken` failed.
  */
@@ -35,8 +35,8 @@ export class LiveClient extends EventTarget {
   #choice: TransportChoice;
   #position: string | null;
   #state: ConnectionState = { status: "ended", reason: "connect() was not called yet", closedByPage: true };
-  #counts: Counts = { unreadCount: 0, unseenCount: 0 };
-  #latest: MessageCounts | undefined; // as received
+  /** The latest counts received. */
+  protected latest: MessageCounts | undefined;
   #connection: Connection | null = null;
   /** What the gateway said last about why it refuses this client. */
   #refusal: string | undefined;
@@ -66,11 +66,6 @@ export class LiveClient extends EventTarget {
 
   get state(): ConnectionState {
     return this.#state;
-  }
-
-  /** How many of the notifications that are not archived are unread and unseen. */
-  get counts(): Counts {
-    return this.#counts;
   }
 
   /** The position of the last event processed. Pass it as `since` to continue from here later. */
@@ -316,8 +311,8 @@ export class LiveClient extends EventTarget {
   /** Return what a tab that follows this one begins with. It may be overdue: timers of a hidden page are late. */
   #now(): ServerMessage {
     if (!this.#connection && Date.now() >= this.#retryAt) this.#hurry();
-    if (this.#state.status !== "live" || !this.#latest) return { type: "state", state: this.#state };
-    return { type: "ready", position: this.#position ?? "", heartbeat_seconds: 0, ...this.#latest };
+    if (this.#state.status !== "live" || !this.latest) return { type: "state", state: this.#state };
+    return { type: "ready", position: this.#position ?? "", heartbeat_seconds: 0, ...this.latest };
   }
 
   async #renewInTime(attempt = 0): Promise<void> {
@@ -353,11 +348,7 @@ export class LiveClient extends EventTarget {
   }
 
   #setCounts({ unread_count, unseen_count, unarchived }: MessageCounts): void {
-    this.#latest = { unread_count, unseen_count, unarchived };
-    const { unread_count: unreadCount, unseen_count: unseenCount } = unarchived;
-    if (unreadCount === this.#counts.unreadCount && unseenCount === this.#counts.unseenCount) return;
-    this.#counts = { unreadCount, unseenCount };
-    emit(this, "counts", this.#counts);
+    this.latest = { unread_count, unseen_count, unarchived };
   }
 }
 

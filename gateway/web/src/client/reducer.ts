@@ -132,14 +132,16 @@ export function applyEvent(snapshot: Snapshot, event: InboxEvent, filter: Filter
   const { notification: item, at, filters } = event.data;
   const counts = countsIn(event, filter);
   const isNew = action === "new";
+  const isGone = action === "delete";
   let result = snapshot;
   let { unknown } = result;
-  if (!item) {
-    if (all) result = applyToAll(snapshot, filter, action, at!, filters as Filter);
+  if (!(action in WRITES || isNew || isGone)) {
+    if (item || all) unknown = 2; // an event of a newer server
+  } else if (!item) {
+    result = applyToAll(snapshot, filter, action, at!, filters as Filter);
     // The counts are in the event, and only archiving changes the total of a list that is filtered by nothing else.
     if (!counts || (action === "archive" && filter.archived !== undefined)) unknown = result.unknown;
   } else {
-    const isGone = action === "delete";
     result = put(snapshot, filter, isNew ? null : isGone ? item : before(item, action), isGone ? null : item, isNew);
     unknown = result.unknown;
     if (!unknown && !counts && action === "read" && item.seen_at === item.read_at && !snapshot.notifications.some(({ id }) => id === item.id)) unknown = 1;
