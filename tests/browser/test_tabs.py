@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from tests.browser.chromium import CHROMIUM
 from tests.browser.site import Site
@@ -183,4 +183,30 @@ def test_a_tab_whose_token_is_good_takes_over_from_one_whose_token_ends(
     site.send("Later", user)
     expect_titles(follower, "Later")
     assert leader.evaluate("titles") == []
+    expect_connections(site, 1)
+
+
+def test_a_client_polls_where_no_websocket_and_no_stream_reaches_the_gateway(
+    context: BrowserContext, site: Site, user: str, address: str, errors: list[str]
+) -> None:
+    context.route_web_socket("**/realtime/ws", lambda socket: socket.close(code=1006))
+    context.route("**/realtime/sse*", lambda route: route.abort())
+    page = open_tab(context, address)
+    assert transport(page) == "poll"
+    for title in ("One", "Two"):
+        site.send(title, user)
+    expect_titles(page, "One", "Two")
+    page.reload()
+    page.wait_for_function(f"window.client && {LIVE}")
+    assert page.evaluate("[states.length, client.state.transport]") == [2, "poll"]
+    errors.clear()
+
+
+def test_tabs_with_the_bell_share_a_connection(context: BrowserContext, site: Site, user: str) -> None:
+    tabs = [context.new_page() for _ in range(3)]
+    for tab in tabs:
+        tab.goto(site.bell_page(user))
+    site.send("For all tabs", user)
+    for tab in tabs:
+        expect(tab.get_by_role("button", name="Notifications, 1 unread")).to_be_visible()
     expect_connections(site, 1)

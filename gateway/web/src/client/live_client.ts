@@ -156,7 +156,7 @@ export class LiveClient extends EventTarget {
       .then(() => this.#tabs.join(`${this.url} ${this.#credentials.identity}`, () => closed))
       .then(open, (error) => {
         this.#report(error);
-        receiver.end({ reason: error.message, unreachable: true });
+        receiver.end({ reason: error.message, untried: true });
       })
       .catch(({ message }) => receiver.end({ reason: message }));
     return {

@@ -23,8 +23,8 @@ export interface End {
   readonly permanent?: boolean;
   /** Whether it ended because nothing was received for too long. */
   readonly silent?: boolean;
-  /** Whether no transport can be expected to reach the gateway now. */
-  readonly unreachable?: boolean;
+  /** Whether no transport was tried, because there is no token. */
+  readonly untried?: boolean;
 }
 
 /** Bytes arrived; a message arrived; the connection ended. None is called before `open` returns. */
@@ -49,6 +49,7 @@ interface EventPage extends MessageCounts {
 }
 
 const POLL_SECONDS = 25; // less than proxies allow a request to take
+const POLLS = 24; // then another transport may work
 
 type Open = (target: Target, receiver: Receiver) => OpenTransport;
 
@@ -87,7 +88,7 @@ function overHttp(read: Read): Open {
     read(target, aborting.signal, receiver).then(receiver.end, (error) => {
       const { message, status: httpStatus, retryAfterMs, permanent } = error as InboxError;
       const reason = httpStatus ? message : `connection lost: ${message}`;
-      receiver.end({ reason, httpStatus, retryAfterMs, permanent, unreachable: !httpStatus });
+      receiver.end({ reason, httpStatus, retryAfterMs, permanent });
     });
     return { send: () => false, close: () => aborting.abort() };
   };
@@ -113,7 +114,8 @@ async function readEventStream(target: Target, signal: AbortSignal, { received, 
 
 /** Request events again and again. The gateway responds to the first request at once, and then waits for an event. */
 async function poll(target: Target, signal: AbortSignal, { received, message }: Receiver): Promise<End> {
-  for (let wait: number | undefined; ; wait = POLL_SECONDS) {
+  for (let polls = 0; polls < POLLS; polls++) {
+    const wait = polls ? POLL_SECONDS : undefined;
     const response = await get(target, "/realtime/events", signal, { wait });
     const { position, reset: reason, events, ...counts }: EventPage = await response.json();
     received();
@@ -122,6 +124,7 @@ async function poll(target: Target, signal: AbortSignal, { received, message }: 
     if (reason) message({ type: "reset", position, reason });
     events.forEach(message);
   }
+  return { reason: "polled for long enough" };
 }
 
 /** Return the response to a request for messages. Throws InboxError for a refusal. */
