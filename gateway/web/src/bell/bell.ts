@@ -69,6 +69,7 @@ export class InboxBell extends InboxElement {
       const panel = await this.createPanel(client, signal, settingsOf, () => this.close());
       if (!panel) return null;
       this.#popover.replaceChildren(panel.element);
+      this.#popover.addEventListener("keydown", panel.keydown, { signal });
       panel.show(this.#opened !== null);
       return panel;
     } catch (error) {

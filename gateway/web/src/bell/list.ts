@@ -9,6 +9,7 @@ export class InboxList extends InboxElement {
       const panel = await this.createPanel(client, signal, settingsOf);
       if (!panel) return;
       if (this.locale) panel.element.dir = this.texts.direction;
+      panel.element.addEventListener("keydown", panel.keydown);
       this.root.replaceChildren(panel.element);
       panel.show(true);
     } catch (error) {

@@ -30,6 +30,8 @@ export interface Panel {
   readonly element: HTMLElement;
   /** Fetch the list if it was not fetched, because it will soon be seen. */
   prepare(): void;
+  /** Do what a key does that no part of the panel has handled. */
+  keydown(event: KeyboardEvent): void;
   /** The panel came into view, or has left it. */
   show(visible: boolean): void;
 }
@@ -71,7 +73,7 @@ export function createPanel(
   const openSettings = iconButton("settings", text("settings"), "open-settings", () => showSettings(true));
   const element = h(
     "div",
-    { part: "inbox", keydown },
+    { part: "inbox" },
     h(
       "header",
       { part: "header" },
@@ -206,6 +208,7 @@ export function createPanel(
   return {
     element,
     prepare,
+    keydown,
     show(now) {
       visible = now;
       if (!now) {

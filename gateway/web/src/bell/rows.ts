@@ -163,7 +163,8 @@ export function createRows(
   function showRest() {
     const { notifications, error, loading, hasMore } = store.state;
     const { length } = notifications;
-    const kind = error ?? `${!length} ${hasMore} ${loading}`;
+    const someRead = !store.filter.archived && notifications.some(({ read_at }) => read_at !== null);
+    const kind = error ?? `${!length} ${hasMore} ${loading} ${someRead}`;
     if (kind === shown) return;
     shown = kind;
     const { message, requestId } = (error ?? {}) as InboxErrorShape;
@@ -175,7 +176,7 @@ export function createRows(
           ? [h("span", { role: "alert", title: message }, text("failed_more")), plainButton(...retry)]
           : hasMore
             ? [h("i", { class: "spinner" })]
-            : [text("end"), ...(store.filter.archived ? [] : [plainButton(text("archive_read"), archiveRead)])]),
+            : [text("end"), ...(someRead ? [plainButton(text("archive_read"), archiveRead)] : [])]),
     );
     instead.replaceChildren(
       length

@@ -35,6 +35,7 @@ export function serves(session: Session, options: ClientOptions): boolean {
   sessions.delete(session.key);
   sessions.set(key, Object.assign(session, { key, options }));
   session.client.renew(token);
+  session.client.connect(); // if it had ended
   return true;
 }
 
