@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run web clients check test channels conformance fuzz loadtest install install-dev lock clean
+.PHONY: run web clients check test browsers channels conformance fuzz loadtest install install-dev lock clean
 
 run: install
 	@$(BIN)/inbox-gateway serve
@@ -16,6 +16,12 @@ check: .venv/installed-dev
 test: .venv/installed-dev
 	@sh tests/system.sh
 	$(BIN)/python -m tests
+
+# The client and the bell in Chromium, Firefox and WebKit. `make test` runs this too. Pictures are in build/screenshots.
+browsers: .venv/installed-dev
+	@sh tests/system.sh
+	$(BIN)/pytest -q -rs tests/browser
+	@$(BIN)/python -m tests.browser.gallery
 
 # Adapters of providers against the real programs of others: browsers, mail servers, the clients of the providers. What is
 # not installed is skipped, with the reason. As root on Debian, this installs it.

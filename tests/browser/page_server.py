@@ -11,6 +11,14 @@ from typing import Any, NamedTuple
 REPORTS = "/reports"
 """Where browsers send violations of a policy: `report-uri /reports`."""
 
+RECORD_VIOLATIONS = """
+var violations = [];
+document.addEventListener("securitypolicyviolation", ({ violatedDirective, blockedURI, sourceFile, sample }) => {
+  violations.push({ violatedDirective, blockedURI, sourceFile, sample });
+});
+"""
+"""A script of each page with a policy. Tests compare `violations` with what they expect."""
+
 
 class Document(NamedTuple):
     """A page or another file of the server."""
@@ -32,7 +40,8 @@ class PageServer:
     def add_page(self, body: str, *, head: str = "", attributes: str = 'lang="en"', policy: str = "") -> str:
         """Add a page with this content and, if not empty, this Content-Security-Policy. Return its address."""
         # The icon keeps Chromium from asking for /favicon.ico.
-        head = f'<meta charset="utf-8"><title>A page</title><link rel="icon" href="/icon.svg">{head}'
+        recorder = '<script src="/violations.js"></script>' if policy else ""
+        head = f'<meta charset="utf-8"><title>A page</title>{recorder}<link rel="icon" href="/icon.svg">{head}'
         text = f"<!doctype html><html {attributes}><head>{head}</head><body>{body}</body></html>"
         return self.add(f"/pages/{next(self._numbers)}", text, "text/html; charset=utf-8", policy=policy)
 
@@ -88,6 +97,7 @@ def running_page_server() -> Iterator[PageServer]:
     """Run a server for a block."""
     with _Server(("127.0.0.1", 0), BaseHTTPRequestHandler) as listening:
         server = PageServer(listening.server_port)
+        server.add("/violations.js", RECORD_VIOLATIONS, "text/javascript")
         server.add("/icon.svg", '<svg xmlns="http://www.w3.org/2000/svg"/>', "image/svg+xml")
         listening.RequestHandlerClass = _handler(server)
         thread = threading.Thread(target=listening.serve_forever, args=(0.05,), name="pages", daemon=True)

@@ -4,6 +4,7 @@ import contextlib
 import html
 import os
 import signal
+import ssl
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +33,8 @@ class Site:
     gateway: Gateway
     network: Network
     pages: PageServer
+    http: httpx.Client
+    """A client of the gateway, without the network between browsers and it."""
 
     @property
     def url(self) -> str:
@@ -83,8 +86,7 @@ class Site:
     def request(self, method: str, path: str, user: str = "", **arguments: Any) -> httpx.Response:
         """Send a request to the gateway, as a user if one is given, otherwise as the backend. Raise for a refusal."""
         headers = user_headers(user) if user else ADMIN
-        response = httpx.request(method, self.gateway.url + path, headers=headers, timeout=10, **arguments)
-        return response.raise_for_status()
+        return self.http.request(method, path, headers=headers, **arguments).raise_for_status()
 
     def inbox(self, user: str, **query: str) -> dict[str, Any]:
         """Return the first page of a user's notifications, which has all counts."""
@@ -110,6 +112,12 @@ class Site:
 @contextlib.contextmanager
 def running_site(gateway: Gateway) -> Iterator[Site]:
     """Run the pages and the network of a gateway for a block."""
-    with running_network(gateway.port) as network, running_page_server() as pages:
+    # HTTP without TLS: loading the certificate authorities would take 30 ms for each client.
+    no_authorities = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    with (
+        running_network(gateway.port) as network,
+        running_page_server() as pages,
+        httpx.Client(base_url=gateway.url, timeout=10, verify=no_authorities) as http,
+    ):
         pages.add("/style.css", STYLE, "text/css")
-        yield Site(gateway, network, pages)
+        yield Site(gateway, network, pages, http)

@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, FrameLocator, Locator, Page, expect
 
 from tests.browser.chromium import CHROMIUM, running_chromium
-from tests.browser.conftest import RECORD_VIOLATIONS
+from tests.browser.page_server import RECORD_VIOLATIONS
 from tests.end_to_end.demo_page import Demo, running_demo
 
 pytestmark = pytest.mark.skipif(not CHROMIUM.exists(), reason=f"{CHROMIUM} is missing: `apt-get install chromium`")

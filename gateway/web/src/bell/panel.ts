@@ -75,7 +75,7 @@ export function createPanel(
     "div",
     { part: "inbox" },
     h(
-      "header",
+      "div", // a header element would be a banner of the whole page
       { part: "header" },
       back,
       h("h2", { part: "title" }, title),

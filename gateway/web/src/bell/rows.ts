@@ -45,7 +45,7 @@ export function createRows(
     hidden: true,
     click: () => element.scrollTo({ top: 0, behavior: matchMedia("(prefers-reduced-motion)").matches ? "instant" : "smooth" }),
   });
-  const feed = h("div", { role: "feed", "aria-label": text("title"), click, auxclick: click, keydown, focusin });
+  const feed = h("div", { role: "feed", hidden: true, "aria-label": text("title"), click, auxclick: click, keydown, focusin });
   const tail = h("div", { class: "tail" });
   const instead = h("div");
   const element = h(
@@ -132,14 +132,17 @@ export function createRows(
     const active = focused(element);
     const activeAt = active ? old.findIndex((row) => row.element.contains(active)) : -1;
 
+    let newer = true; // than all rows of before: older pages may begin in the same second
     rows = new Map(
       notifications.map((notification) => {
         let row = rows.get(notification.id);
-        if (row) row.show(notification);
-        else {
+        if (row) {
+          newer = false;
+          row.show(notification);
+        } else {
           row = createRow(host, notification);
           byElement.set(row.element, row);
-          if (notification.sent_at >= newest) {
+          if (newer && notification.sent_at >= newest) {
             if (below) setAbove(above + 1);
             else row.element.classList.add("coming");
           }
@@ -149,6 +152,7 @@ export function createRows(
     );
     const all = [...rows.values()];
     arrange(feed, all.map((row) => row.element));
+    feed.hidden = !all.length; // to screen readers, a feed without articles is an error
     newest = notifications[0]?.sent_at ?? 0;
     if (anchor && anchor.isConnected) element.scrollTop += anchor.offsetTop - (before as number);
 
