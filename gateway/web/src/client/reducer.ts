@@ -102,18 +102,22 @@ export function put(snapshot: Snapshot, filter: Filter, was: Notification | null
 export function applyToAll(snapshot: Snapshot, filter: Filter, action: string, at: number, target: Filter): Snapshot {
   const facts = WRITES[action]!;
   const decides = (value: boolean) => FLAGS.some((flag) => facts.includes(`${flag}_at`) && filter[flag] === value);
-  const result = snapshot.notifications.reduce((state, item) => {
-    const after = matches(item, target) ? changed(item, action, at) : item;
-    return after === item ? state : put(state, filter, item, after);
-  }, snapshot);
-  const { position, notifications, total, unknown } = result;
+  const { position, notifications: loaded, unknown } = snapshot;
+  const notifications = loaded
+    .map((item) => (matches(item, target) ? changed(item, action, at)! : item))
+    .filter((item) => matches(item, filter));
+  const total = snapshot.total + notifications.length - loaded.length;
+  const difference = (fact: Fact) => notifications.filter((item) => !item[fact]).length - loaded.filter((item) => !item[fact]).length;
+  const unreadCount = snapshot.unreadCount + difference("read_at");
+  const unseenCount = snapshot.unseenCount + difference("seen_at");
+  const result = { ...snapshot, notifications, total, unreadCount, unseenCount };
   if (decides(true)) return { ...result, unknown: 2 }; // notifications enter the list, which may not be loaded
   // Whether the target covers the list. That only unread notifications are marked as read is no restriction.
   const isMet = ([name, value]: [string, unknown]) =>
     (value === false && `${name}_at` === facts[1]) || String(filter[name as keyof Filter]) === String(value);
   if (Object.entries(target).every(isMet)) {
     if (decides(false)) return { ...EMPTY, position, unknown };
-    if (facts.includes("seen_at")) return { ...result, unseenCount: 0, unreadCount: action === "read" ? 0 : result.unreadCount };
+    if (facts.includes("seen_at")) return { ...result, unseenCount: 0, unreadCount: action === "read" ? 0 : unreadCount };
     return result;
   }
   return total > notifications.length ? { ...result, unknown: unknown || 1 } : result;
