@@ -114,6 +114,14 @@ test("a clock that is wrong does not ask for tokens all the time", async (t) => 
   }
 });
 
+test("a user may have a name in any script", needsGateway, async (t) => {
+  const user = "Zoë Łukasz 李";
+  const hmac = createHmac("sha256", apiSecret).update(user).digest("base64");
+  const { client } = connected(t, { url: gatewayUrl, apiKey, userExternalId: user, userHmac: hmac });
+  await until(client, "live");
+  await client.readAll();
+});
+
 // ---- transports
 
 const COUNTS = { unread_count: 0, unseen_count: 0, unarchived: { unread_count: 0, unseen_count: 0 } };

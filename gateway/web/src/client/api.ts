@@ -39,8 +39,8 @@ export class Api {
     this.#headers = new Headers(
       withoutUnset({
         "X-MAGICBELL-API-KEY": api_key,
-        "X-MAGICBELL-USER-EXTERNAL-ID": user_external_id,
-        "X-MAGICBELL-USER-EMAIL": user_email,
+        "X-MAGICBELL-USER-EXTERNAL-ID": utf8(user_external_id),
+        "X-MAGICBELL-USER-EMAIL": utf8(user_email),
         "X-MAGICBELL-USER-HMAC": user_hmac,
         "X-MAGICBELL-CLIENT-ID": this.#clientId,
         Authorization: token && `Bearer ${token}`,
@@ -76,4 +76,9 @@ export class Api {
     const search = parameters.toString();
     return this.#url + path + (search && `?${search}`);
   }
+}
+
+/** Return a text as the UTF-8 that the gateway expects, a character for each byte: headers have no others. */
+function utf8(text?: string): string | undefined {
+  return text && String.fromCharCode(...new TextEncoder().encode(text));
 }
