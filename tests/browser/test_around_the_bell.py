@@ -8,6 +8,7 @@ from playwright.sync_api import Locator, Page, expect
 
 from gateway import __version__
 from tests.browser.site import Site
+from tests.npm import web_modules
 from tests.servers import wait_for
 
 # ---- notification settings
@@ -75,6 +76,26 @@ def test_settings_that_cannot_be_fetched_are_fetched_again_by_a_button(
     settings.get_by_role("button", name="Try again").click()
     expect(settings.get_by_role("switch").first).to_be_visible()
     errors.clear()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_settings_and_toasts_are_accessible(page: Page, site: Site, user: str, scheme: str) -> None:
+    settings = settings_page(site, page, user)
+    bell = site.element(user, theme=scheme, toasts="")
+    element = site.element(user, "inbox-preferences", theme=scheme, push_worker="/push.js")
+    page.goto(site.page(bell, main=f"<h1>Settings</h1>{element}"))
+    page.emulate_media(color_scheme="dark" if scheme == "dark" else "light", reduced_motion="reduce")
+    settings.get_by_role("switch", name="Teams for Orders").click()
+    page.wait_for_function("document.querySelector('inbox-bell').using?.state.status === 'live'")
+    site.send("Hello", user, content="It arrived")
+    expect(page.get_by_role("group", name="Hello")).to_be_visible()
+    page.evaluate((web_modules() / "axe-core" / "axe.min.js").read_text())
+    for width in (900, 320):
+        page.set_viewport_size({"width": width, "height": 700})
+        found = page.evaluate("axe.run(document, { resultTypes: ['violations'] })")
+        problems = [(each["id"], [node["html"][:200] for node in each["nodes"]]) for each in found["violations"]]
+        assert problems == []
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
 # ---- contents

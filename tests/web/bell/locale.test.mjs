@@ -1,7 +1,7 @@
 /** The texts of all languages, and how they are chosen. SOURCES is the directory with the modules of src/bell. */
 
 import assert from "node:assert/strict";
-import { readdirSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import test from "node:test";
 
 const { SOURCES, MODULES } = process.env;
@@ -65,4 +65,12 @@ test("a language whose file cannot be loaded is English", async () => {
 test("languages are written from right to left where they are", () => {
   const directions = ["ar-EG", "he", "fa", "ckb", "de", "es-419", "art"].map((tag) => new Locale(tag).direction);
   assert.deepEqual(directions, ["rtl", "rtl", "rtl", "rtl", "ltr", "ltr", "ltr"]);
+});
+
+test("no text is left over that no module shows", () => {
+  const files = readdirSync(SOURCES).filter((file) => file.endsWith(".ts") && !file.endsWith("english.ts"));
+  const sources = files.map((file) => readFileSync(`${SOURCES}/${file}`, "utf8")).join("\n");
+  const channels = ["in_app", "mobile_push", "web_push", "email", "slack", "sms", "teams"]; // as the gateway names them
+  const shown = (key) => channels.includes(key) || new RegExp(`\\b${key}\\b`).test(sources);
+  assert.deepEqual(Object.keys(ENGLISH).filter((key) => !shown(key)), []);
 });

@@ -31,7 +31,6 @@ export const PANEL_ENGLISH = {
   show_all: "Show all",
   ended: "Your session has ended",
   ended_hint: "Sign in again or reload the page.",
-  reload: "Reload page",
   failed_more: "Older notifications couldn’t be loaded",
   request: "Request {id}",
   reconnecting: "Reconnecting…",

@@ -26,6 +26,8 @@ export interface SettingsHost {
 
 const SKELETON_AFTER_MS = 200; // a response that comes sooner shows no skeleton
 
+const MESSAGE_MS = 8000;
+
 let shared: CSSStyleSheet | undefined;
 
 /** Return the style sheet of the settings, for the shadow root in which they are. */
@@ -82,6 +84,12 @@ function table(
   message: HTMLElement,
 ): HTMLElement {
   const name = (slug: string) => texts.text(slug as Key);
+  let saying: ReturnType<typeof setTimeout> | undefined;
+  const say = (text: string) => {
+    clearTimeout(saying);
+    message.textContent = text;
+    saying = setTimeout(() => (message.textContent = ""), MESSAGE_MS);
+  };
   const head = h(
     "div",
     { part: "preferences-head", role: "row" },
@@ -101,7 +109,7 @@ function table(
         save: (on) => client.setPreference(slug, channel, on),
         changed: (on, error) => {
           if (channel === "in_app") note.hidden = on;
-          message.textContent = error ? `${texts.text("save_failed", { category })}: ${error.message}` : "";
+          say(error ? texts.text("save_failed", { category }) : "");
         },
       });
       return h("div", { role: "cell" }, button);

@@ -40,7 +40,6 @@ export default {
   signed_out_hint: "Melde dich an, um deine Benachrichtigungen zu sehen.",
   ended: "Deine Sitzung ist abgelaufen",
   ended_hint: "Melde dich wieder an oder lade die Seite neu.",
-  reload: "Seite neu laden",
   failed: "Benachrichtigungen konnten nicht geladen werden",
   failed_more: "Ältere Benachrichtigungen konnten nicht geladen werden",
   request: "Anfrage {id}",

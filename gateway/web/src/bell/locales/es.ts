@@ -44,7 +44,6 @@ export default {
   signed_out_hint: "Inicia sesión para ver tus notificaciones.",
   ended: "Tu sesión ha terminado",
   ended_hint: "Inicia sesión de nuevo o vuelve a cargar la página.",
-  reload: "Recargar la página",
   failed: "No se pudieron cargar las notificaciones",
   failed_more: "No se pudieron cargar las notificaciones anteriores",
   request: "Solicitud {id}",

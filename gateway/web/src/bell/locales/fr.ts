@@ -44,7 +44,6 @@ export default {
   signed_out_hint: "Connectez-vous pour voir vos notifications.",
   ended: "Votre session est terminée",
   ended_hint: "Reconnectez-vous ou rechargez la page.",
-  reload: "Recharger la page",
   failed: "Impossible de charger les notifications",
   failed_more: "Impossible de charger les notifications plus anciennes",
   request: "Requête {id}",

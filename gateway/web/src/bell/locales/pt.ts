@@ -44,7 +44,6 @@ export default {
   signed_out_hint: "Entre para ver suas notificações.",
   ended: "Sua sessão terminou",
   ended_hint: "Entre novamente ou recarregue a página.",
-  reload: "Recarregar a página",
   failed: "Não foi possível carregar as notificações",
   failed_more: "Não foi possível carregar as notificações anteriores",
   request: "Solicitação {id}",
