@@ -77,7 +77,7 @@ def test_a_bell_fetches_its_token(site: Site, page: Page, name: str) -> None:
 def test_the_console_says_why_credentials_are_refused(
     site: Site, page: Page, errors: list[str], attributes: dict[str, str | None], reason: str
 ) -> None:
-    with page.expect_console_message(lambda message: message.text.startswith("inbox-gateway: ")) as logged:
+    with page.expect_console_message(lambda message: message.text.startswith("Inbox: ")) as logged:
         page.goto(site.page(site.element("refused", **attributes)))
     assert reason in logged.value.text
     assert not any(value and value in logged.value.text for value in attributes.values())

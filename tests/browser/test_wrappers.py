@@ -69,6 +69,21 @@ createRoot(document.querySelector("#root")).render(<StrictMode>
 </StrictMode>);
 """
 
+STORES = """
+import { InboxClient } from "inbox-gateway-client";
+import { notifications, unreadCount } from "inbox-gateway-svelte";
+import { get } from "svelte/store";
+
+const client = new InboxClient({ url: "https://inbox.example.com", ...window.user });
+const unread = notifications(client, { read: false });
+const root = document.querySelector("#root");
+const show = (state) => { root.textContent = state.notifications.map(({ title }) => title); };
+window.seen = [];
+window.read = () => client.read(get(unread).notifications[0].id);
+unread.subscribe(show);
+unreadCount(client).subscribe((count) => seen.push(count));
+"""
+
 USERS_IN_REACT = """
 import { StrictMode, useState } from "react";
 import { createRoot } from "react-dom/client";
@@ -156,7 +171,7 @@ def test_the_lock_file_has_a_hash_of_every_package_and_names_no_registry() -> No
 
 
 @pytest.mark.usefixtures("packages")
-@pytest.mark.parametrize("name", [*applications()][:3])
+@pytest.mark.parametrize("name", ["React 19", "Vue"])
 def test_a_server_renders_the_elements_and_an_empty_inbox(name: str, site: Site) -> None:
     files, _, react = applications()[name]
     if react:
@@ -238,6 +253,22 @@ def test_components_share_one_connection_and_follow_a_change_of_the_user(react: 
     if not sockets[1].is_closed():
         sockets[1].wait_for_event("close")
     assert len(sockets) == 2
+
+
+@pytest.mark.usefixtures("packages")
+def test_stores_for_svelte_follow_the_inbox(site: Site, page: Page) -> None:
+    user = "svelte-stores"
+    script = site.pages.add("/stores.js", bundled({"main.js": STORES}, "main.js", site.url), "text/javascript")
+    values = json.dumps({"apiKey": API_KEY, "userExternalId": user, "userHmac": user_hmac(user)})
+    body = f'<p id="root"></p><script>window.user = {values}</script><script type="module" src="{script}"></script>'
+    site.send("First", user)
+    page.goto(site.pages.add_page(body))
+    expect(page.locator("#root")).to_have_text("First")
+    page.evaluate("read()")
+    expect(page.locator("#root")).to_have_text("")
+    site.send("Second", user)
+    expect(page.locator("#root")).to_have_text("Second")
+    assert page.evaluate("seen.slice(-3)") == [1, 0, 1]
 
 
 @pytest.mark.usefixtures("packages")
