@@ -167,15 +167,16 @@ export function createPanel(
     );
 
     const offline = state?.status === "offline";
-    if (state?.status === "live" || offline || ended) {
-      clearTimeout(lateTimer);
-      lateTimer = undefined;
-      late = false;
-    } else
+    if (state?.status === "connecting" || state?.status === "reconnecting")
       lateTimer ??= setTimeout(() => {
         late = true;
         showState();
       }, RECONNECTING_AFTER_MS);
+    else {
+      clearTimeout(lateTimer);
+      lateTimer = undefined;
+      late = false;
+    }
     const queued = client?.queued;
     status.hidden = !offline && !late;
     status.replaceChildren(
