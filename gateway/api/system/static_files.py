@@ -2,10 +2,10 @@
 
 A file is found by its name in an index that is made when a worker starts, never by a path in the file system. It is
 read at its first request, in a thread, and then kept as it was sent, compressed or not: what nobody requests takes no
-memory. The whole bell has 16 KB.
+memory.
 
-There is gzip and no Brotli. The client and the bell would have 11 % fewer bytes (`npm run build` prints both), which is
-2 KB once a release and browser; the library for it is a dependency in C with a megabyte of code.
+There is gzip and no Brotli. The bell would have 10 % fewer bytes (`npm run build` prints both), which is 1.5 KB once a
+release and browser; the library for it is a dependency in C with a megabyte of code.
 """
 
 import asyncio
