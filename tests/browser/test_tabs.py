@@ -26,12 +26,12 @@ def address(site: Site, user: str) -> str:
     return client_page(site, userExternalId=user, userHmac=user_hmac(user))
 
 
-def client_page(site: Site, **options: Any) -> str:
-    """Add a page with a client, and return its address."""
+def client_page(site: Site, more: str = "", **options: Any) -> str:
+    """Add a page with a client, and return its address. `more` is the text of further options."""
     name = f"/client-{next(NUMBERS)}.js"
     text = f"""
         import {{ InboxClient }} from "{site.url}/client.js";
-        window.client = new InboxClient({json.dumps({"apiKey": API_KEY, **options})});
+        window.client = new InboxClient({{ ...{json.dumps({"apiKey": API_KEY, **options})}, {more} }});
         window.titles = [];
         window.states = [];
         client.addEventListener("new", ({{ detail }}) => titles.push(detail.title));
@@ -210,3 +210,18 @@ def test_tabs_with_the_bell_share_a_connection(context: BrowserContext, site: Si
     for tab in tabs:
         expect(tab.get_by_role("button", name="Notifications, 1 unread")).to_be_visible()
     expect_connections(site, 1)
+
+
+def test_the_tokens_of_all_tabs_are_renewed_on_the_open_connection(
+    context: BrowserContext, site: Site, user: str
+) -> None:
+    context.expose_function("newToken", lambda: site.token(user, 3))
+    renewing = "getToken: () => ((window.calls = (window.calls ?? 0) + 1), newToken())"
+    tabs = [open_tab(context, client_page(site, renewing, apiKey=None)) for _ in range(2)]
+    for tab in tabs:
+        tab.wait_for_function("calls === 3")
+    site.send("Still here", user)
+    for tab in tabs:
+        expect_titles(tab, "Still here")
+        assert tab.evaluate("states") == ["connecting", "live"]
+    assert list(map(transport, tabs)) == ["websocket", "tab"]

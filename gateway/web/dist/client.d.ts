@@ -30,6 +30,7 @@
  * inbox_client.ts  InboxClient: inboxes, actions, and requests to the REST API
  * actions.ts       Actions: shown at once, queued, and taken back if they are refused
  * live_client.ts   LiveClient: one gapless stream made of many connections
+ * credentials.ts   Credentials: who the user is, and new tokens in time
  * tabs.ts          Tabs: one connection for all tabs of a browser
  * connection.ts    Connection: one connection and its heartbeats
  * transports.ts    WebSocket, server-sent events over fetch, long polling
