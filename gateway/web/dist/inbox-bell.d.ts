@@ -23,7 +23,10 @@ interface InboxAttributes {
     /** The language. Default: that of the page. */
     locale?: string;
     theme?: Theme;
-    /** Which tabs are shown, separated by spaces. */
+    /**
+     * Which tabs are shown, separated by spaces: `all`, `unread`, `archived`, `category:NAME`, `topic:NAME`. A tab has
+     * another label with `=LABEL`, in which `_` is a space. Default: `all unread archived`.
+     */
     tabs?: string;
     /** Shows new notifications at the edge of the page while the panel is closed (`<inbox-bell>` only). */
     toasts?: string;
@@ -69,9 +72,14 @@ interface InboxElement extends HTMLElement, Required<Properties>, Required<Inbox
     addEventListener<Type extends keyof HTMLElementEventMap>(type: Type, listener: (this: InboxElement, event: HTMLElementEventMap[Type]) => unknown, options?: boolean | AddEventListenerOptions): void;
     addEventListener(type: string, listener: EventListenerOrEventListenerObject, options?: boolean | AddEventListenerOptions): void;
 }
+/** `<inbox-bell>`, whose panel a script can open and close. */
+interface InboxBellElement extends InboxElement {
+    open(): void;
+    close(): void;
+}
 /** The elements by their tags. */
 interface InboxElements {
-    "inbox-bell": InboxElement;
+    "inbox-bell": InboxBellElement;
     "inbox-list": InboxElement;
     "inbox-preferences": InboxElement;
 }
@@ -258,7 +266,7 @@ interface Client extends EventTarget {
         headers?: HeadersInit;
     }): Promise<Response>;
 }
-export { InboxAttributes, InboxElement, InboxElements, InboxEvents, InboxProperties, Text, Theme };
+export { InboxAttributes, InboxBellElement, InboxElement, InboxElements, InboxEvents, InboxProperties, Text, Theme };
 declare global {
     interface HTMLElementTagNameMap extends InboxElements {
     }

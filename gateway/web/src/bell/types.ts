@@ -24,7 +24,10 @@ export interface InboxAttributes {
   /** The language. Default: that of the page. */
   locale?: string;
   theme?: Theme;
-  /** Which tabs are shown, separated by spaces. */
+  /**
+   * Which tabs are shown, separated by spaces: `all`, `unread`, `archived`, `category:NAME`, `topic:NAME`. A tab has
+   * another label with `=LABEL`, in which `_` is a space. Default: `all unread archived`.
+   */
   tabs?: string;
   /** Shows new notifications at the edge of the page while the panel is closed (`<inbox-bell>` only). */
   toasts?: string;
@@ -83,9 +86,15 @@ export interface InboxElement extends HTMLElement, Required<Properties>, Require
   ): void;
 }
 
+/** `<inbox-bell>`, whose panel a script can open and close. */
+export interface InboxBellElement extends InboxElement {
+  open(): void;
+  close(): void;
+}
+
 /** The elements by their tags. */
 export interface InboxElements {
-  "inbox-bell": InboxElement;
+  "inbox-bell": InboxBellElement;
   "inbox-list": InboxElement;
   "inbox-preferences": InboxElement;
 }
