@@ -88,6 +88,15 @@ test("an event of a newer server, whose effect is not known, makes the list be f
   }
 });
 
+test("an action without an id is an error, and not one on everything", () => {
+  const client = new Client(new Server(seeded(1)));
+  const misuses = [() => client.read(), () => client.delete(7), () => client.archive({ id: "x" }), () => client.readAll({ status: "unread" })];
+  for (const misuse of [...misuses, () => client.prepare("delete"), () => client.inbox({ filter: { status: "unread" } })]) {
+    assert.throws(misuse, { name: "TypeError", message: "Expected an id, or a filter by read, seen, archived, categories, topics" });
+  }
+  assert.deepEqual([client.requests, client.pending], [[], []]);
+});
+
 const ACTIONS = ["read", "unread", "seen", "archive", "unarchive", "delete"];
 const ALL = ["readAll", "seenAll", "archiveAll"];
 

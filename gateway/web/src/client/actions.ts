@@ -5,7 +5,7 @@ import type { Inbox } from "./inbox.ts";
 import { LiveClient } from "./live_client.ts";
 import type { InboxEvent, Ready } from "./messages.ts";
 import { stepsBetween } from "./positions.ts";
-import { applyToAll, changed, countsIn, EMPTY, put, type Snapshot } from "./reducer.ts";
+import { applyToAll, changed, checked, countsIn, EMPTY, put, type Snapshot } from "./reducer.ts";
 import type { ClientOptions, ConnectionState, Counts, Filter, Notification } from "./types.ts";
 
 const MOST_FAILURES = 5; // after so many responses of a broken server, an action is taken back
@@ -174,6 +174,7 @@ export class Actions extends LiveClient {
   }
 
   #add(name: string, target: string | Filter, stage: number): Action {
+    if (typeof target !== "string") target = checked(target);
     const action = { name, target, stage, at: Math.floor(Date.now() / 1000) } as Action;
     action.promise = new Promise<void>((resolve, reject) => Object.assign(action, { resolve, reject }));
     action.promise.catch(() => {}); // the event "error" reports it, too

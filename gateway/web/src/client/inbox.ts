@@ -4,8 +4,7 @@ import type { InboxError } from "./errors.ts";
 import { emit } from "./events.ts";
 import type { InboxEvent, MessageCounts, Ready } from "./messages.ts";
 import { stepsBetween } from "./positions.ts";
-import { withoutUnset } from "./records.ts";
-import { applyEvent, countsIn, EMPTY, type Snapshot } from "./reducer.ts";
+import { applyEvent, checked, countsIn, EMPTY, type Snapshot } from "./reducer.ts";
 import type { Filter, InboxOptions, InboxState, InboxStore, Notification } from "./types.ts";
 
 const MOST_PER_PAGE = 100; // that the gateway allows
@@ -44,7 +43,7 @@ export class Inbox extends EventTarget implements InboxStore {
 
   constructor(client: Actions, { filter = {}, perPage = 20, keep = 500 }: InboxOptions = {}) {
     super();
-    this.filter = withoutUnset(filter);
+    this.filter = checked(filter);
     this.#client = client;
     this.#perPage = this.#wanted = Math.min(perPage, MOST_PER_PAGE);
     this.#keep = Math.max(keep, this.#perPage);

@@ -1,5 +1,6 @@
 import type { CountsBody, InboxEvent, MessageCounts } from "./messages.ts";
 import { stepsBetween } from "./positions.ts";
+import { withoutUnset } from "./records.ts";
 import type { Counts, Filter, Notification } from "./types.ts";
 
 /** The beginning of a filtered list with its counts, as of a position. */
@@ -45,6 +46,14 @@ function before(item: Notification, action: string): Notification {
   // One that was read later than it was seen was seen before. Otherwise it may have been.
   if (item.seen_at !== item.read_at && action === "read") result.seen_at = 1;
   return result as unknown as Notification;
+}
+
+/** Return a filter without unset fields. Throws TypeError for anything else, which would otherwise match everything. */
+export function checked(filter: Filter): Filter {
+  const names: readonly string[] = [...FLAGS, "categories", "topics"];
+  if (typeof filter !== "object" || !Object.keys(filter).every((name) => names.includes(name)))
+    throw new TypeError(`Expected an id, or a filter by ${names.join(", ")}`);
+  return withoutUnset(filter);
 }
 
 function matches(item: Notification, filter: Filter): boolean {
