@@ -9,6 +9,7 @@ from playwright.sync_api import Page, Route, expect
 
 from tests.browser.guide import EXAMPLE, filled, run_in_shell, snippet, snippets
 from tests.browser.site import Site
+from tests.servers import wait_for
 
 
 @pytest.fixture(autouse=True)
@@ -93,7 +94,7 @@ def test_a_page_follows_links_itself(site: Site, page: Page) -> None:
     page.get_by_role("button", name="Notifications, 1 unread").click()
     page.get_by_role("dialog").get_by_text("Order 7").click()
     page.wait_for_url("**/orders/7")
-    assert site.inbox(user)["unread_count"] == 0
+    wait_for(lambda: site.inbox(user)["unread_count"] == 0, "the notification to be read")
 
 
 def test_the_elements_work_without_the_bell(site: Site, page: Page) -> None:

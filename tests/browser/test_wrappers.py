@@ -9,7 +9,7 @@ from playwright.sync_api import Page, WebSocket, expect
 from tests.browser.guide import snippets
 from tests.browser.site import Site
 from tests.browser.wrappers import CLIENTS, bundled, install, run, run_in_node
-from tests.servers import API_KEY, user_hmac
+from tests.servers import API_KEY, user_hmac, wait_for
 
 MAX_KB = {"react": 3.5, "vue": 3.5, "svelte": 1.0}
 """The largest size of a wrapper, gzipped. `tests/web/test_build.py` has that of the client."""
@@ -220,7 +220,7 @@ def test_an_application_of_the_guide_works(name: str, site: Site, page: Page) ->
     mine.get_by_role("button", name="Mark as read").click()
     expect(mine.get_by_role("heading", name="0 unread")).to_be_visible()
     expect(page.get_by_role("button", name="Notifications, 0 unread")).to_be_visible()
-    assert site.inbox(user)["unread_count"] == 0
+    wait_for(lambda: site.inbox(user)["unread_count"] == 0, "the notification to be read")
 
 
 @pytest.mark.usefixtures("packages")

@@ -442,7 +442,7 @@ interface Snapshot extends Counts {
 declare const EMPTY: Snapshot;
 /** Return a notification after an action at a time: the same object if it changes nothing, null if it deletes it. */
 declare function changed(item: Notification, action: string, at: number | null): Notification | null;
-/** Return a filter without unset fields. Raises TypeError for anything else, which would otherwise match everything. */
+/** Return a filter without unset fields. Throws TypeError for anything else, which would otherwise match everything. */
 declare function checked(filter: Filter): Filter;
 /** Return the counts for a filter in a message of the stream, if it has them: those of all, or by `archived` only. */
 declare function countsIn(message: MessageCounts, filter: Filter): Counts | undefined;
