@@ -11,6 +11,13 @@ from tests.browser.site import Site
 from tests.npm import web_modules
 from tests.servers import wait_for
 
+
+def wait_until_live(page: Page) -> None:
+    """Wait for the bell's connection."""
+    status = "document.querySelector('inbox-bell').using?.state.status"  # without polling in the page, which needs eval
+    wait_for(lambda: page.evaluate(status) == "live", "the connection")
+
+
 # ---- notification settings
 
 
@@ -86,7 +93,7 @@ def test_the_settings_and_toasts_are_accessible(page: Page, site: Site, user: st
     page.goto(site.page(bell, main=f"<h1>Settings</h1>{element}"))
     page.emulate_media(color_scheme="dark" if scheme == "dark" else "light", reduced_motion="reduce")
     settings.get_by_role("switch", name="Teams for Orders").click()
-    page.wait_for_function("document.querySelector('inbox-bell').using?.state.status === 'live'")
+    wait_until_live(page)
     site.send("Hello", user, content="It arrived")
     expect(page.get_by_role("group", name="Hello")).to_be_visible()
     page.evaluate((web_modules() / "axe-core" / "axe.min.js").read_text())
@@ -161,7 +168,7 @@ def reader(request: pytest.FixtureRequest, page: Page, site: Site) -> Page:
     """Return a page with a strict policy that shows contents with the browser's sanitizer, or with DOMPurify."""
     if request.param == "DOMPurify":
         page.add_init_script("delete Element.prototype.setHTML")
-    page.goto(site.page(strict=True))
+    page.goto(site.pages.add_page("<p>A page</p>", policy=f"{site.policy}; trusted-types inbox-html"))
     assert page.evaluate("'setHTML' in Element.prototype") == (request.param == "setHTML")
     return page
 
@@ -243,7 +250,7 @@ def test_the_latest_three_notifications_appear_at_the_edge_of_a_page_that_wants_
     page.goto(site.page(site.element(user, toasts=""), strict=True))
     bell = page.locator("inbox-bell")
     toasts = bell.get_by_role("group")
-    page.wait_for_function("document.querySelector('inbox-bell').using?.state.status === 'live'")
+    wait_until_live(page)
     for number in range(1, 5):
         site.send(f"Number {number}", user, content="<b>5</b> &lt; 7", action_url=f"{site.pages.url}/icon.svg")
         expect(bell.get_by_role("group", name=f"Number {number}")).to_be_visible()
@@ -270,7 +277,7 @@ def test_the_latest_three_notifications_appear_at_the_edge_of_a_page_that_wants_
 def test_a_page_that_does_not_want_them_shows_no_toasts(page: Page, site: Site, user: str) -> None:
     page.goto(site.page(site.element(user)))
     bell = page.locator("inbox-bell")
-    page.wait_for_function("document.querySelector('inbox-bell').using?.state.status === 'live'")
+    wait_until_live(page)
     site.send("Hello", user)
     expect(bell.get_by_role("button", name="Notifications, 1 unread")).to_be_visible()
     expect(bell.get_by_role("group")).to_have_count(0)
@@ -372,7 +379,8 @@ def test_the_page_wins_over_the_theme_of_the_user_and_a_theme_injects_nothing(
     site.request("PUT", "/v2/integrations/inbox/installations", user, json=look)
     page.goto(site.page(site.element(user), strict=True))
     bell = page.locator("inbox-bell")
-    page.wait_for_function("document.querySelector('inbox-bell').shadowRoot.adoptedStyleSheets.length > 1")
+    sheets = "document.querySelector('inbox-bell').shadowRoot.adoptedStyleSheets.length"
+    wait_for(lambda: page.evaluate(sheets) > 1, "the theme")
     colors = bell.evaluate(COLORS)
     assert colors["surface"] == [16, 32, 48]
     assert colors["badge"] == [0, 170, 85]

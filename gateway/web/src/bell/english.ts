@@ -15,4 +15,7 @@ export const ENGLISH = {
   failed: "Notifications couldn’t be loaded",
   retry: "Try again",
   settings_failed: "Settings couldn’t be loaded",
+  settings: "Notification settings",
+  loading: "Loading",
+  request: "Request {id}",
 } as const;
