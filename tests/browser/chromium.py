@@ -3,8 +3,9 @@
 import contextlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
-from playwright.sync_api import Browser, BrowserType, expect, sync_playwright
+from playwright.sync_api import Browser, expect, sync_playwright
 
 CHROMIUM = Path("/usr/bin/chromium")
 
@@ -26,14 +27,9 @@ Clients wait for some seconds before they reconnect, and shared machines are slo
 expect.set_options(timeout=PATIENCE_MS)
 
 
-def launch(chromium: BrowserType, back_forward_cache: bool = False) -> Browser:
-    """Start a browser. Playwright switches the back-forward cache off, unless it is asked for."""
-    left_out = ["--disable-back-forward-cache"] if back_forward_cache else None
-    return chromium.launch(executable_path=CHROMIUM, args=_ARGUMENTS, ignore_default_args=left_out)
-
-
 @contextlib.contextmanager
 def running_chromium() -> Iterator[Browser]:
     """Run a browser for a block."""
-    with sync_playwright() as playwright, launch(playwright.chromium) as browser:
+    options: Any = {"executable_path": CHROMIUM, "args": _ARGUMENTS}
+    with sync_playwright() as playwright, playwright.chromium.launch(**options) as browser:
         yield browser

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, WebSocketRoute, expect
+from playwright.sync_api import BrowserContext, Page, WebSocketRoute, expect
 
 from tests.browser.bell import open_bell
 from tests.browser.site import Site
@@ -130,3 +130,26 @@ def test_a_click_follows_the_link_unless_the_page_cancels_it(
     assert (title, composed) == ("Your parcel", True)
     assert url.endswith("#parcel")
     assert page.evaluate("location.hash") == ("" if cancelled else "#parcel")
+
+
+def test_actions_without_a_network_are_sent_once_it_is_back(
+    context: BrowserContext, page: Page, site: Site, user: str, errors: list[str]
+) -> None:
+    for title in ("Two", "One"):
+        site.send(title, user)
+    bell = open_bell(page, site, user)
+    bell.open()
+    bell.expect_titles("One", "Two")
+    context.set_offline(True)
+    expect(bell.panel.get_by_text("You’re offline")).to_be_visible()
+    bell.choose("One", "Archive")
+    bell.choose("Two", "Mark as read")
+    bell.expect_titles("Two")
+    bell.expect_unread(0)
+    expect(bell.panel.get_by_text("2 changes will be sent later")).to_be_visible()
+    assert stored(site, user) == {"One": "unread", "Two": "unread"}
+    context.set_offline(False)
+    expect_stored(site, user, One="archived", Two="read")
+    expect(bell.panel.get_by_text("You’re offline")).to_be_hidden()
+    bell.expect_titles("Two")
+    errors.clear()

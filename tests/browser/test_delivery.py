@@ -6,7 +6,6 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.bell import open_bell
-from tests.browser.chromium import launch
 from tests.browser.conftest import watch
 from tests.browser.site import Site
 from tests.servers import API_KEY, user_hmac, wait_for
@@ -109,21 +108,3 @@ def test_a_user_whose_token_is_revoked_sees_that_the_access_ended(
     expect(bell.panel.get_by_text("ended")).to_be_visible()
     expect(bell.items).to_have_count(0)
     errors.clear()
-
-
-def test_a_page_of_the_back_forward_cache_shows_what_came_meanwhile(browser: Browser, site: Site, user: str) -> None:
-    with launch(browser.browser_type, back_forward_cache=True) as another:
-        page = another.new_page()
-        bell = open_bell(page, site, user)
-        bell.open()
-        site.send("Before", user)
-        bell.expect_titles("Before")
-        page.evaluate(
-            "window.kept = true; addEventListener('pageshow', ({ persisted }) => { window.persisted = persisted; })"
-        )
-        page.goto(site.pages.add_page("Another page"))
-        site.send("Meanwhile", user)
-        page.go_back(wait_until="commit")  # a page of the cache is not loaded again
-        assert page.evaluate("[window.kept, window.persisted]") == [True, True]
-        bell.expect_titles("Meanwhile", "Before")
-        bell.expect_unread(2)
