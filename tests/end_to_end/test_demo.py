@@ -2,15 +2,23 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, FrameLocator, Locator, Page, expect
 
+from tests.browser.axe import violations
 from tests.browser.chromium import CHROMIUM, running_chromium
-from tests.browser.page_server import RECORD_VIOLATIONS
 from tests.end_to_end.demo_page import Demo, running_demo
 
 pytestmark = pytest.mark.skipif(not CHROMIUM.exists(), reason=f"{CHROMIUM} is missing: `apt-get install chromium`")
+
+RECORD_VIOLATIONS = """
+window.violated = [];
+document.addEventListener("securitypolicyviolation", ({ violatedDirective, blockedURI }) => {
+  window.violated.push(`${violatedDirective}: ${blockedURI}`);
+});
+"""
 
 DEVICES = ("ada-laptop", "ada-phone", "grace-laptop", "grace-phone")
 
@@ -41,7 +49,7 @@ def context(browser: Browser, errors: list[str]) -> Iterator[BrowserContext]:
         visitor.on("console", lambda said: errors.append(said.text) if said.type in ("error", "warning") else None)
         visitor.on("weberror", lambda error: errors.append(str(error.error)))
         yield visitor
-        found = [frame.evaluate("() => violations") for page in visitor.pages for frame in page.frames]
+        found = [frame.evaluate("() => violated") for page in visitor.pages for frame in page.frames]
         assert [each for each in found if each] == []
     assert errors == []
 
@@ -216,3 +224,15 @@ def test_themes_apply_at_once_and_are_written_as_css(context: BrowserContext, de
     expect(page.frame_locator("iframe").get_by_role("dialog", name="الإشعارات")).to_be_visible()
     page.get_by_role("button", name="Send one more").click()
     expect(page.frame_locator("iframe").get_by_role("article")).to_have_count(3)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_to_complain_about(shop: Shop, demo: Demo, scheme: Literal["light", "dark"]) -> None:
+    page = shop.page
+    page.emulate_media(color_scheme=scheme)
+    shop.press("ada-laptop", "Cut the network")
+    shop.send("Build failed", devices=3)
+    assert violations(page, "body") == []
+    page.goto(f"{demo.address}/theme")
+    expect(page.locator("#state")).to_have_text("Live")
+    assert violations(page, "body") == []
