@@ -174,7 +174,7 @@ def test_the_demo_is_off_beside_other_projects_unless_it_is_turned_on(tmp_path: 
         assert (refused.status_code, "other projects" in refused.text) == (403, True)
 
 
-def test_a_project_of_a_tenant_never_becomes_the_demo(tmp_path: Path) -> None:
+def test_a_demo_that_is_turned_off_is_not_served_and_its_project_works(tmp_path: Path) -> None:
     with running_demo(tmp_path / "data", INBOX_DEMO="off") as demo:
         assert httpx.get(f"{demo.gateway.url}/demo").status_code == 404
         headers = {
