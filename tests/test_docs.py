@@ -13,9 +13,11 @@ from typing import Any
 
 import httpx
 import pytest
+from playwright.sync_api import Page, expect
 
 from tests import reference
 from tests.api.workspaces import created_project
+from tests.browser.chromium import CHROMIUM, running_chromium
 from tests.servers import ADMIN, API_KEY, API_SECRET, START_SECONDS, Gateway, free_port, user_hmac, wait_for
 
 ROOT = Path(__file__).parent.parent
@@ -143,8 +145,9 @@ def test_settings_and_metrics_that_a_page_names_exist(page: Path) -> None:
 
 
 def test_every_snippet_of_the_readme_has_a_test() -> None:
-    # make run, make test, send, watch, read and list, Python, the module, EventSource, configure mail
-    assert [language for language, _ in SNIPPETS] == [*["sh"] * 5, "python", "html", "html", "sh"]
+    # make run and test, the bell (in tests/browser), send, watch, read and list, Python, the module, EventSource, mail
+    languages = ["sh", "sh", "html", "sh", "sh", "sh", "python", "html", "html", "sh"]
+    assert [language for language, _ in SNIPPETS] == languages
 
 
 def test_make_run_serves_from_a_fresh_data_directory(tmp_path: Path) -> None:
@@ -249,25 +252,22 @@ def test_the_python_snippet_follows_an_inbox_even_if_tokens_were_revoked(gateway
 
 
 @contextlib.contextmanager
-def in_a_browser(gateway: Gateway, html: str) -> Iterator[tuple[Any, Any]]:
-    """Show a snippet in Chromium. Yield the page and playwright's `expect`."""
-    sync_api = pytest.importorskip("playwright.sync_api")
-    if not Path("/usr/bin/chromium").exists():
+def in_a_browser(gateway: Gateway, html: str) -> Iterator[Page]:
+    """Show a snippet in Chromium. Yield the page."""
+    if not CHROMIUM.exists():
         pytest.skip("chromium is not installed: `apt-get install chromium`")
     credentials = f'<script>window.credentials = {{apiKey: "{API_KEY}", userHmac: "{user_hmac("ada")}"}}</script>'
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
+    with running_chromium() as browser:
         page = browser.new_page()
         # A page loaded from the gateway's own origin: Chromium does not let pages of other origins connect to loopback.
         page.goto(f"{gateway.url}/healthz")
         page.set_content(credentials + html)
-        yield page, sync_api.expect
-        browser.close()
+        yield page
 
 
 def test_the_html_snippet_shows_the_unread_count(gateway: Gateway) -> None:
     send(gateway, "In a browser")
-    with in_a_browser(gateway, snippet("html", "<p>Unread")) as (page, expect):
+    with in_a_browser(gateway, snippet("html", "<p>Unread")) as page:
         unread = page.locator("#unread")
         expect(unread).not_to_have_text("…")
         before = int(unread.inner_text())
@@ -276,7 +276,7 @@ def test_the_html_snippet_shows_the_unread_count(gateway: Gateway) -> None:
 
 
 def test_the_event_source_snippet_shows_what_is_sent(gateway: Gateway) -> None:
-    with in_a_browser(gateway, snippet("html", "new EventSource")) as (page, expect):
+    with in_a_browser(gateway, snippet("html", "new EventSource")) as page:
         titles = page.locator("#titles li")
 
         def shown() -> bool:

@@ -57,6 +57,13 @@ def test_the_three_lines_work_in_a_file(site: Site, page: Page, tmp_path: Path) 
     bell(page, 1)
 
 
+def test_the_lines_of_the_first_readme_are_a_bell(site: Site, page: Page) -> None:
+    user = "first-readme"
+    page.goto(site.page(filled(snippet("../../README", "html", "<inbox-bell"), site, user)))
+    site.send("Hello", user)
+    bell(page, 1)
+
+
 @pytest.mark.parametrize("name", ["README", "signing"])
 def test_a_bell_fetches_its_token(site: Site, page: Page, name: str) -> None:
     user = f"token of {name}"
