@@ -27,11 +27,13 @@ NOTIFICATIONS: list[tuple[str, dict[str, Any]]] = [
     ("👩‍👩‍👧‍👦🏳️‍🌈" * 10, {"content": "e" + "\u0301" * 500}),
     ("\u202eright to left\u2066 and never ended", {"content": "\u202e" * 20 + "text"}),
     ("__proto__", {"custom_attributes": {"__proto__": {"harmed": True}, "actions": "no list"}}),
+    ("Object as label", {"custom_attributes": {"actions": [{"label": {"toString": 1}, "url": "/"}, *ACTIONS]}}),
+    ("Tall table", {"content": "<table>" + "<tr><td rowspan=65534 colspan=1000>x" * 400}),
     ("Four megabytes", {"content": "<p>paragraph</p>" * (4_000_000 // 16)}),
 ]
 
 OVERFLOWING = """rows => rows
-    .filter((row) => row.scrollWidth > row.clientWidth || row.offsetHeight > 220)
+    .filter((row) => row.scrollWidth > row.clientWidth || row.offsetHeight > 260)
     .map((row) => [row.scrollWidth, row.offsetHeight, row.ariaLabel.slice(0, 30)])"""
 
 
@@ -59,3 +61,25 @@ def test_hostile_notifications_harm_nothing(page: Page, site: Site, user: str, e
     bell.expect_unread(0)
     assert page.evaluate("[window.harmed, document.title, location.href]") == [None, "A page", address]
     errors[:] = [error for error in errors if not error.startswith("Failed to load resource")]  # the image
+
+
+SITE_ELEMENTS = """
+window.created = [];
+class Link extends HTMLAnchorElement { connectedCallback() { created.push(this.outerHTML); } }
+class Other extends HTMLElement { connectedCallback() { created.push(this.outerHTML); } }
+customElements.define("site-link", Link, { extends: "a" });
+customElements.define("site-other", Other);
+"""
+
+
+@pytest.mark.parametrize("sanitizer", ["", "delete Element.prototype.setHTML;"], ids=["the browser's", "DOMPurify"])
+def test_a_content_creates_no_custom_elements_of_the_page(page: Page, site: Site, user: str, sanitizer: str) -> None:
+    content = '<b>Bold</b> <a is="site-link" href="https://example.com/">Link</a> <site-other>Other</site-other>'
+    site.send("Elements", user, content=content)
+    site.pages.add("/elements.js", sanitizer + SITE_ELEMENTS, "text/javascript")
+    page.goto(site.page(site.element(user), head='<script src="/elements.js"></script>'))
+    bell = Bell(page)
+    bell.open()
+    expect(bell.items.locator("b")).to_be_visible()
+    expect(bell.items.get_by_text("Other")).to_be_visible()
+    assert page.evaluate("created") == []

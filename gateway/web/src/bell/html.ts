@@ -74,15 +74,16 @@ function restricted(root: ParentNode & Node): ChildNode[] {
 function restrict(element: Element): void {
   const name = element.localName;
   if (REMOVED.has(name) || !(element instanceof HTMLElement)) return element.remove();
-  for (const attribute of element.getAttributeNames()) if (!ATTRIBUTES.has(attribute)) element.removeAttribute(attribute);
-  if (BLOCKS.has(name)) {
-    const block = element.ownerDocument.createElement("div");
-    block.append(...element.childNodes);
-    element.replaceWith(block);
-  } else if (!KEPT.has(name)) element.replaceWith(...element.childNodes);
-  else if (/^h\d$/.test(name)) element.setAttribute("role", "none"); // not a heading of the page
-  else if (name === "a") restrictLink(element);
-  else if (name === "img") restrictImage(element);
+  const kept = BLOCKS.has(name) ? "div" : KEPT.has(name) && name;
+  if (!kept) return element.replaceWith(...element.childNodes);
+  // A new element: one that was parsed with `is` becomes a custom element of the page, even without its attributes.
+  const copy = element.ownerDocument.createElement(kept);
+  for (const { name, value } of element.attributes) if (ATTRIBUTES.has(name)) copy.setAttribute(name, value);
+  copy.append(...element.childNodes);
+  element.replaceWith(copy);
+  if (/^h\d$/.test(name)) copy.setAttribute("role", "none"); // not a heading of the page
+  else if (name === "a") restrictLink(copy);
+  else if (name === "img") restrictImage(copy);
 }
 
 function restrictLink(link: Element): void {

@@ -17,10 +17,15 @@ export function safeUrl(url: unknown): string | null {
   }
 }
 
+/** Return a value as a text, "" for anything but a text or a number: an object may have a `toString` that throws. */
+export function textOf(value: unknown): string {
+  return typeof value === "string" || typeof value === "number" ? `${value}` : "";
+}
+
 /** Return the first two actions of a notification that have a label and a safe address. */
 export function actionsOf({ custom_attributes }: Notification): Action[] {
   const listed = custom_attributes?.["actions"];
   if (!Array.isArray(listed)) return [];
-  const actions = listed.map((action) => ({ label: `${action?.label ?? ""}`.trim(), url: safeUrl(action?.url) ?? "" }));
+  const actions = listed.map((action) => ({ label: textOf(action?.label).trim(), url: safeUrl(action?.url) ?? "" }));
   return actions.filter(({ label, url }) => label && url).slice(0, 2);
 }

@@ -4,7 +4,7 @@ import { h, set, write } from "./dom.ts";
 import type { InboxElement } from "./element.ts";
 import { icon, iconButton } from "./icons.ts";
 import { reachable } from "./keyboard.ts";
-import { actionsOf, safeUrl } from "./links.ts";
+import { actionsOf, safeUrl, textOf } from "./links.ts";
 import { ago, exactly } from "./time.ts";
 
 /** One notification in a list. The list handles its clicks and keys. */
@@ -87,7 +87,7 @@ function filled(template: HTMLTemplateElement, notification: Notification): Node
   for (const element of copy.querySelectorAll<HTMLElement>("[data-field]")) {
     const path = element.dataset["field"]!.split(".");
     const value = path.reduce<unknown>((part, name) => (part as Record<string, unknown> | null)?.[name], notification);
-    write(element, plainText(`${value ?? ""}`));
+    write(element, plainText(textOf(value)));
   }
   return copy;
 }
