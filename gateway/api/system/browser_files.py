@@ -12,7 +12,7 @@ from gateway.api.core.call import PUBLIC, PublicCall
 from gateway.api.core.operation import Operation
 from gateway.api.core.responses import json_response
 from gateway.api.core.schema import Errors, Hash, ResponseSpec
-from gateway.api.system.static_files import IMMUTABLE, REVALIDATED, StaticFiles
+from gateway.api.system.static_files import IMMUTABLE, REVALIDATED, UNCHANGED, StaticFiles
 from gateway.domain.errors import ErrorCode, api_error
 
 _MODULES = ("client.js", "inbox-bell.js")
@@ -21,7 +21,6 @@ _TAG = "Browser files"
 SCRIPT = ResponseSpec(200, "The script", media_type="text/javascript")
 TYPES = ResponseSpec(200, "The types", media_type="text/plain")
 SOURCE_MAP = ResponseSpec(200, "The source map", Hash)
-UNCHANGED = ResponseSpec(304, "`If-None-Match` has the tag of the file: the client's copy is up to date")
 NO_SUCH_FILE = ResponseSpec(404, "There is no such file, or the gateway has another version", Errors)
 
 

@@ -10,14 +10,13 @@ from gateway.api.core.call import PUBLIC, PublicCall
 from gateway.api.core.operation import Operation
 from gateway.api.core.routing import TRAILING_SLASHES
 from gateway.api.core.schema import Errors, ResponseSpec
-from gateway.api.system.static_files import REVALIDATED, StaticFiles
+from gateway.api.system.static_files import REVALIDATED, UNCHANGED, StaticFiles
 
 PAGES = ("demo", "demo-device", "demo-protocol", "demo-theme", "docs")
 """The directories whose files are served at `/web/`."""
 
 PAGE = ResponseSpec(200, "The page", media_type="text/html")
 FILE = ResponseSpec(200, "The file", media_type="*/*")
-UNCHANGED = ResponseSpec(304, "`If-None-Match` has the tag of the file: the client's copy is up to date")
 NO_SUCH_FILE = ResponseSpec(404, "The page has no such file", Errors)
 
 

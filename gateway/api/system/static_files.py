@@ -22,10 +22,13 @@ from starlette.responses import Response
 from gateway.api.core.call import PublicCall
 from gateway.api.core.cors import ALLOWED_ORIGINS, SHARED
 from gateway.api.core.problems import not_found
+from gateway.api.core.schema import ResponseSpec
 from gateway.domain.errors import ErrorCode, api_error
 
 REVALIDATED = "no-cache"
 IMMUTABLE = "public, max-age=31536000, immutable"
+
+UNCHANGED = ResponseSpec(304, "`If-None-Match` has the tag of the file: the client's copy is up to date")
 
 _TEXTS = {
     ".css": "text/css; charset=utf-8",
