@@ -36,10 +36,16 @@ class Ready(msgspec.Struct, frozen=True, tag_field="type", tag="ready"):
 
 
 class Reset(msgspec.Struct, frozen=True, tag_field="type", tag="reset"):
-    """Events before `position` can no longer be replayed: the client fetches its inbox and continues from there."""
+    """Events before `position` can no longer be replayed: the client fetches its inbox and continues from there.
+
+    The counts are those at `position`.
+    """
 
     position: str
     reason: str
+    unread_count: int
+    unseen_count: int
+    unarchived: CountsBody
 
 
 class Renewed(msgspec.Struct, frozen=True, tag_field="type", tag="renewed"):

@@ -331,7 +331,7 @@ class Session:
             messages.append(self._ready_message(self._start(page), page.counts))
             self.since = None
         if page.reset_reason:
-            messages.append(Reset(str(page.end), page.reset_reason))
+            messages.append(_reset_message(page))
             self.position = page.end
         else:
             messages.extend(page.events)
@@ -359,6 +359,12 @@ class Session:
             unarchived=CountsBody(counts.unarchived_unread, counts.unarchived_unseen),
             heartbeat_seconds=self.limits.heartbeat_seconds,
         )
+
+
+def _reset_message(page: LogPage) -> Reset:
+    counts = page.counts
+    unarchived = CountsBody(counts.unarchived_unread, counts.unarchived_unseen)
+    return Reset(str(page.end), page.reset_reason, counts.unread, counts.unseen, unarchived)
 
 
 def _error(message: str) -> Effects:

@@ -97,7 +97,7 @@ def test_a_reset_follows_ready_when_the_position_is_lost() -> None:
     session = new_session(SessionState.REPLAYING)
     (send,) = session.log_read(LogPage(END, COUNTS, reset_reason="position_expired"))
     assert isinstance(send, Send)
-    assert send.messages[1] == Reset("e.3", "position_expired")
+    assert send.messages[1] == Reset("e.3", "position_expired", 4, 3, CountsBody(2, 1))
     assert session.state is SessionState.LIVE
 
 

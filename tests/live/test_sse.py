@@ -338,7 +338,7 @@ async def test_a_position_that_is_not_known_is_reset(
     now = await position(http, user)
     async with open_sse(gateway, user, since=since.format(epoch=epoch(now))) as stream:
         assert (await stream.next())["type"] == "ready"
-        assert await stream.next() == {"type": "reset", "position": now, "reason": reason}
+        assert (await stream.next()).items() >= {"type": "reset", "position": now, "reason": reason}.items()
         assert (stream.records[1].event, stream.records[1].id) == ("reset", now)
         await send(http, user)
         assert (await stream.event())["position"] == at_offset(now, offset(now) + 1)
@@ -351,7 +351,7 @@ async def test_a_position_that_was_trimmed_from_the_log_is_reset(
         await send(strict_http, user)
     now = await position(strict_http, user)
     async with open_inbox("sse", strict_gateway, user, since=at_offset(now, 1)) as stream:
-        assert await stream.next() == {"type": "reset", "position": now, "reason": "position_expired"}
+        assert (await stream.next()).items() >= {"type": "reset", "position": now, "reason": "position_expired"}.items()
 
 
 async def test_many_missed_events_arrive_page_by_page_in_order(

@@ -15,6 +15,7 @@ export function seeded(seed) {
   return { random, chance, pick };
 }
 
+const REFUSED = { code: "refused", message: "refused" };
 const ITEM_COMMANDS = ["read", "unread", "seen", "archive", "unarchive", "delete"];
 const COMMANDS = ["new", "new", "new", "new", ...ITEM_COMMANDS, "read/all", "seen/all", "archive/all"];
 const isUnread = (item) => item.read_at === null;
@@ -197,9 +198,9 @@ export class Client extends InboxClient {
   respond({ status, isLost } = {}) {
     const { method, path, query, resolve, reject } = this.requests.shift() ?? {};
     if (!method) return;
-    const refusal = status && new InboxError(status, []);
+    const refusal = status && new InboxError(status, [REFUSED]);
     const { body, position } = refusal ? {} : this.server.handle(method, path, query, this.clientId);
-    const error = refusal ?? (isLost ? new InboxError(0, []) : body === undefined && new InboxError(404, []));
+    const error = refusal ?? (isLost ? new InboxError(0, []) : body === undefined && new InboxError(404, [REFUSED]));
     const headers = new Headers(position ? { "X-Inbox-Position": position } : {});
     this.responses.push(() => (error ? reject(error) : resolve({ headers, json: async () => body })));
   }
@@ -230,7 +231,7 @@ export class Client extends InboxClient {
 
   reset() {
     this.#continueFromHere();
-    this.#emit("reset", { type: "reset", position: this.#position, reason: "position_expired" });
+    this.#emit("reset", { type: "reset", position: this.#position, reason: "position_expired", ...this.server.counts() });
   }
 
   #continueFromHere() {

@@ -158,7 +158,7 @@ interface InboxEvent extends MessageCounts {
         readonly client_id?: string;
     };
 }
-interface Reset {
+interface Reset extends MessageCounts {
     readonly type: "reset";
     readonly position: string;
     readonly reason: string;
@@ -472,10 +472,12 @@ declare class InboxError extends Error implements InboxErrorShape {
     readonly requestId: string | undefined;
     constructor(status: number, errors: InboxErrorShape["errors"], headers?: Headers);
     static from(response: Response): Promise<InboxError>;
-    /** Whether the same credentials would be refused again. */
+    /** Whether the gateway, and not a proxy on the way, would refuse the same credentials again. */
     get permanent(): boolean;
     /** Whether the same request may succeed later. */
     get temporary(): boolean;
+    /** Whether only time helps: there was no response, or the gateway is busy. */
+    get waits(): boolean;
 }
 interface StreamEvent {
     readonly event: string;

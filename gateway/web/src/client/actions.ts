@@ -47,7 +47,10 @@ export class Actions extends LiveClient {
   #counts: Counts = { unreadCount: 0, unseenCount: 0 };
   #busy = false; // during a request, and the pause after one that failed
   #failures = 0;
-  #pause: ReturnType<typeof setTimeout> | undefined; // after a failure without a response
+  #pause: ReturnType<typeof setTimeout> | undefined;
+  /** Whether the pause ends with the next connection: after a failure without a response, and after `close`. */
+  #untilLive = false;
+  #closed = false;
 
   constructor(options?: ClientOptions) {
     super(options);
@@ -55,8 +58,14 @@ export class Actions extends LiveClient {
       this.addEventListener(type, (event) => handle((event as CustomEvent<T>).detail));
     const each = (handle: (inbox: Inbox) => void) => this.inboxes.forEach(handle);
     on<ConnectionState>("state", ({ status }) => {
-      if (status === "live" && this.#pause) this.#next();
-      this.#send();
+      this.#closed = status === "ended";
+      if (this.#closed) {
+        if (this.#pause) this.#untilLive = true;
+        clearTimeout(this.#pause);
+        each((inbox) => inbox.retry()); // which ends its pause
+      }
+      if (status === "live" && this.#untilLive) this.#next();
+      else this.#send();
     });
     on<Ready>("ready", (ready) => {
       this.#showCounts();
@@ -64,9 +73,11 @@ export class Actions extends LiveClient {
     });
     on("reset", () => {
       this.pending = this.pending.filter(({ stage }) => stage !== ACCEPTED);
+      this.#showCounts();
       each((inbox) => inbox.onReset());
     });
     on<InboxEvent>("event", (event) => {
+      this.#recognize(event);
       this.pending = this.pending.filter((action) => !this.#isIncluded(action));
       each((inbox) => inbox.onEvent(event));
       this.#showCounts();
@@ -193,6 +204,17 @@ export class Actions extends LiveClient {
     this.inboxes.forEach((inbox) => inbox.show());
   }
 
+  /** Note the event of an action whose response may be lost: it must not be sent again. */
+  #recognize({ name, position, data }: InboxEvent): void {
+    if (data.client_id !== this.clientId) return;
+    const isCause = (action: Action) =>
+      action.stage !== PREPARED &&
+      name === `notifications/${action.name}${data.id ? "" : "/all"}` &&
+      data.id === (typeof action.target === "string" ? action.target : undefined);
+    const cause = this.pending.find(isCause); // events arrive in the order of the actions
+    if (cause?.stage) cause.position ??= position;
+  }
+
   /** Whether the confirmed state has an accepted action. */
   #isIncluded({ stage, position }: Action): boolean {
     return stage === ACCEPTED && !(stepsBetween(this.position ?? "", position ?? "") > 0);
@@ -207,18 +229,20 @@ export class Actions extends LiveClient {
     const id = typeof target === "string" && target;
     const path = `/notifications${id ? `/${encodeURIComponent(id)}` : ""}${DELETES[name] ?? `/${name}`}`;
     try {
-      const { headers } = await this.request(name in DELETES ? "DELETE" : "POST", path, { query: id ? {} : (target as Filter) });
-      action.position = headers.get("X-Inbox-Position");
+      if (!action.position) {
+        const { headers } = await this.request(name in DELETES ? "DELETE" : "POST", path, { query: id ? {} : (target as Filter) });
+        action.position = headers.get("X-Inbox-Position");
+      }
     } catch (cause) {
       const error = cause as InboxError;
-      const { status, temporary, retryAfterMs } = error;
-      if (temporary && (status < 500 || status === 503 || this.#failures < MOST_FAILURES)) {
+      const { status, temporary = true, waits = true, retryAfterMs } = error; // `getToken` may throw anything
+      if (temporary && (waits || this.#failures < MOST_FAILURES)) {
         action.stage = WAITING;
-        const timer = setTimeout(() => this.#next(), retryDelayMs(this.#failures++, retryAfterMs));
-        if (!status) this.#pause = timer;
+        this.#untilLive = !status || this.#closed;
+        if (!this.#closed) this.#pause = setTimeout(() => this.#next(), retryDelayMs(this.#failures++, retryAfterMs));
         return;
       }
-      if (status !== 404 || name !== "delete") {
+      if (temporary || status !== 404 || name !== "delete") {
         this.#drop(action);
         action.reject(error);
         emit(this, "error", { error, action: name, ids: id ? [id] : [] });
@@ -234,7 +258,7 @@ export class Actions extends LiveClient {
   #next(): void {
     clearTimeout(this.#pause);
     this.#pause = undefined;
-    this.#busy = false;
+    this.#untilLive = this.#busy = false;
     this.#send();
   }
 }

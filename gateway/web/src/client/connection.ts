@@ -23,7 +23,7 @@ export class Connection {
     { onMessage, onEnd }: { onMessage(message: ServerMessage): void; onEnd(why: End): void },
   ) {
     this.#onEnd = onEnd;
-    this.#deadline = setTimeout(() => this.end({ reason: "no response in time" }), CONNECT_TIMEOUT_MS);
+    this.#watch(CONNECT_TIMEOUT_MS, { reason: "no response in time" });
     this.#transport = open({
       received: () => (this.#receivedAt = Date.now()),
       message: (message) => this.#over || onMessage(message),
@@ -41,16 +41,11 @@ export class Connection {
     this.#clearTimers();
     if (!heartbeatSeconds) return;
     this.#heartbeatMs = heartbeatSeconds * 1000;
-    const watch = () => {
-      const leftMs = this.#receivedAt + SILENT_HEARTBEATS * this.#heartbeatMs - Date.now();
-      if (leftMs <= 0) this.end({ reason: "the server sends nothing", silent: true });
-      else this.#deadline = setTimeout(watch, leftMs);
-    };
     const ping = () => {
       this.send({ type: "ping" });
       this.#pingTimer = setTimeout(ping, this.#heartbeatMs);
     };
-    watch();
+    this.#watch(SILENT_HEARTBEATS * this.#heartbeatMs, { reason: "the server sends nothing", silent: true });
     // The first ping is sent at a random time, or all clients that reconnected together would ping together.
     this.#pingTimer = setTimeout(ping, Math.random() * this.#heartbeatMs);
   }
@@ -70,6 +65,14 @@ export class Connection {
     this.#over = true;
     this.#clearTimers();
     this.#transport.close();
+  }
+
+  /** End the connection when nothing was received for so long. */
+  #watch(ms: number, why: End): void {
+    this.#receivedAt = Math.min(this.#receivedAt, Date.now()); // the clock may have been set back
+    const leftMs = this.#receivedAt + ms - Date.now();
+    if (leftMs <= 0) this.end(why);
+    else this.#deadline = setTimeout(() => this.#watch(ms, why), leftMs);
   }
 
   #clearTimers(): void {

@@ -2,7 +2,7 @@ import type { Credentials as Fields } from "./api.ts";
 import { withoutUnset } from "./records.ts";
 import type { ClientOptions } from "./types.ts";
 
-const TOKEN_TIMEOUT_MS = 10_000;
+const TOKEN_TIMEOUT_MS = 9_000; // less than a connection may take to open
 const RENEW_EARLY_MS = 60_000; // or a fifth of a shorter life
 const LONGEST_TIMER_MS = 2 ** 31 - 1; // a longer one would fire at once
 
@@ -15,6 +15,7 @@ export class Credentials {
   #onToken: () => void;
   #pending: Promise<void> | null = null;
   #timer: ReturnType<typeof setTimeout> | undefined;
+  #endTimer: ReturnType<typeof setTimeout> | undefined;
   #limit: ReturnType<typeof setTimeout> | undefined;
   #replaced = false; // whether the token replaces one that was refused
 
@@ -76,7 +77,7 @@ export class Credentials {
   /** Return whether another token can be used instead of this one, which a request was refused for. */
   async replace(token?: string): Promise<boolean> {
     if (!this.#getToken) return false;
-    if (token === this.#token) await this.refresh();
+    await (token === this.#token ? this.refresh() : this.ready());
     return true;
   }
 
@@ -98,23 +99,26 @@ export class Credentials {
     return true;
   }
 
-  /** The gateway accepted these credentials: call `renew` before they end. */
-  accepted(renew: () => void): void {
+  /** The gateway accepted these credentials: call `renew` before they end, and `end` when they have ended. */
+  accepted(renew: () => void, end: () => void): void {
     this.#replaced = false;
-    if (!this.#getToken) return;
+    this.stop();
     const leftMs = this.#endsAt - Date.now();
+    if (leftMs < LONGEST_TIMER_MS) this.#endTimer = setTimeout(end, leftMs);
+    if (!this.#getToken) return;
     const earlyMs = Math.min(RENEW_EARLY_MS, leftMs / 5) * (0.5 + Math.random()); // not all tabs at once
     if (leftMs < Infinity) this.later(renew, leftMs - earlyMs);
   }
 
   later(renew: () => void, ms: number): void {
-    this.stop();
+    clearTimeout(this.#timer);
     this.#timer = setTimeout(renew, Math.min(Math.max(ms, 1000), LONGEST_TIMER_MS));
   }
 
-  /** Call `renew` no more. */
+  /** Call `renew` and `end` no more. */
   stop(): void {
     clearTimeout(this.#timer);
+    clearTimeout(this.#endTimer);
   }
 
   async #fetch(): Promise<void> {

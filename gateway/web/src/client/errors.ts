@@ -20,17 +20,22 @@ export class InboxError extends Error implements InboxErrorShape {
 
   static async from(response: Response): Promise<InboxError> {
     const body = await response.json().catch(() => null); // a proxy in between may respond with a page
-    return new InboxError(response.status, body?.errors ?? [], response.headers);
+    return new InboxError(response.status, body?.errors?.[0]?.message ? body.errors : [], response.headers);
   }
 
-  /** Whether the same credentials would be refused again. */
+  /** Whether the gateway, and not a proxy on the way, would refuse the same credentials again. */
   get permanent(): boolean {
-    return this.status === 401 || this.status === 403;
+    return !!this.errors.length && (this.status === 401 || this.status === 403);
   }
 
   /** Whether the same request may succeed later. */
   get temporary(): boolean {
-    return !this.status || this.status === 408 || this.status === 429 || this.status >= 500;
+    return !this.errors.length || this.waits || this.status >= 500;
+  }
+
+  /** Whether only time helps: there was no response, or the gateway is busy. */
+  get waits(): boolean {
+    return [0, 408, 429, 503].includes(this.status);
   }
 }
 

@@ -123,6 +123,7 @@ export class Inbox extends EventTarget implements InboxStore {
 
   /** Forget the running request and the position. */
   #abort(): void {
+    this.#run?.wake?.();
     this.#run = null;
     this.#confirmed = { ...this.#confirmed, position: null };
   }
@@ -130,7 +131,7 @@ export class Inbox extends EventTarget implements InboxStore {
   /** Send the request that is due, if any. */
   #update(): void {
     const { inboxes, state } = this.#client;
-    if (this.#run || this.#retryTimer || !inboxes.has(this)) return;
+    if (this.#run || this.#retryTimer || !inboxes.has(this) || state.status === "ended") return;
     const { position, unknown, notifications, total } = this.#confirmed;
     const isShort = notifications.length < Math.min(this.#wanted, total);
     if (position ? unknown || isShort : state.status === "live") this.#load();
@@ -166,7 +167,7 @@ export class Inbox extends EventTarget implements InboxStore {
     } catch (error) {
       if (run !== this.#run) return;
       this.#error = error as InboxError;
-      const { temporary, retryAfterMs } = this.#error;
+      const { temporary = true, retryAfterMs } = this.#error; // the response may have been cut
       this.#retryTimer = temporary ? setTimeout(() => this.retry(), retryDelayMs(this.#failures++, retryAfterMs)) : true;
     }
     this.#run = null;

@@ -2,6 +2,7 @@ import { Api } from "./api.ts";
 import { isPermanent, retryDelayMs } from "./backoff.ts";
 import { Connection } from "./connection.ts";
 import { Credentials } from "./credentials.ts";
+import type { InboxError } from "./errors.ts";
 import { emit } from "./events.ts";
 import { gatewayUrl } from "./gateway_url.ts";
 import type { InboxEvent, MessageCounts, Ready, ServerMessage } from "./messages.ts";
@@ -13,8 +14,10 @@ import type { ClientOptions, ConnectionState } from "./types.ts";
 
 const STABLE_MS = 10_000; // after a connection that lasted this long, the back-off starts from the beginning
 
+const TOKEN_EXPIRED = 4504;
+
 /** The close codes, beside a 401, after which another token may be accepted. */
-const TOKEN_REFUSED = [4501, 4504, 4508, 4509];
+const TOKEN_REFUSED = [4501, TOKEN_EXPIRED, 4508, 4509];
 
 /**
  * The live stream of one user without gaps or duplicates, made of many connections.
@@ -41,6 +44,7 @@ export class LiveClient extends EventTarget {
   /** What the gateway said last about why it refuses this client. */
   #refusal: string | undefined;
   #ready = false; // whether the connection is
+  #tokenUsed: string | undefined; // by the connection
   #attempts = 0;
   #liveSince = Infinity;
   #retryTimer: ReturnType<typeof setTimeout> | undefined;
@@ -118,7 +122,8 @@ export class LiveClient extends EventTarget {
     try {
       return await this.api.request(...request);
     } catch (error) {
-      if ((error as { status?: number }).status !== 401) throw error;
+      const { status, permanent } = error as InboxError;
+      if (status !== 401 || !permanent) throw error;
       if (await this.#credentials.replace(token)) return this.api.request(...request);
       // The leading tab still follows the stream. Its credentials are good, and these are not.
       if (!this.#tabs.leading) this.#stop({ reason: (error as Error).message, httpStatus: 401 });
@@ -143,6 +148,8 @@ export class LiveClient extends EventTarget {
     const open = () => {
       if (closed) return;
       const { api } = this;
+      this.#tokenUsed = this.#credentials.token;
+      receiver.received(); // waiting for a token is no silence
       const target = {
         url: api.url.bind(api),
         headers: () => api.headers,
@@ -153,7 +160,7 @@ export class LiveClient extends EventTarget {
     };
     this.#credentials
       .ready()
-      .then(() => this.#tabs.join(`${this.url} ${this.#credentials.identity}`, () => closed))
+      .then(() => this.#tabs.join(`${__VERSION__} ${this.url} ${this.#credentials.identity}`, () => closed))
       .then(open, (error) => {
         this.#report(error);
         receiver.end({ reason: error.message, untried: true });
@@ -178,6 +185,7 @@ export class LiveClient extends EventTarget {
         return this.#onEvent(message);
       case "reset":
         this.#position = message.position;
+        if (message.unarchived) this.#setCounts(message); // an older gateway sends none
         this.#tabs.note(message);
         return emit(this, "reset", message);
       case "state":
@@ -207,16 +215,18 @@ export class LiveClient extends EventTarget {
     const resumed = stepsBetween(ready.position, this.#position ?? "") >= 0;
     const first = !this.#ready;
     this.#position ??= ready.position;
-    this.#setCounts(ready);
+    // The counts of `ready` are newer than its position, or older if the leading tab lags behind.
+    if (!resumed || !this.latest) this.#setCounts(ready);
     this.#ready = true;
     if (first) {
       this.#liveSince = Date.now();
       this.#connection?.keepAlive(ready.heartbeat_seconds);
       if (this.#tabs.leading) this.#choice.worked();
-      this.#credentials.accepted(() => this.#renewInTime());
+      this.#onAccepted();
     }
     if (first || this.#state.status !== "live") this.#setLive(resumed);
     if (first || !resumed) emit(this, "ready", ready);
+    if (first && this.#tokenUsed !== this.#credentials.token) this.#useToken(); // `renew` was called meanwhile
   }
 
   #onEvent(event: InboxEvent): void {
@@ -246,7 +256,8 @@ export class LiveClient extends EventTarget {
     if (failover) return this.#open();
     const { reason, code, httpStatus } = why;
     const refused = httpStatus === 401 || TOKEN_REFUSED.includes(code ?? 0);
-    if ((why.permanent || isPermanent(code)) && !(refused && this.#credentials.canReplace())) return this.#stop(why);
+    const canRetry = () => this.#tokenUsed !== this.#credentials.token || this.#credentials.canReplace();
+    if ((why.permanent || isPermanent(code)) && !(refused && canRetry())) return this.#stop(why);
     const askedForMs = why.retryAfterMs ?? 0;
     const retryInMs = Math.round(retryDelayMs(this.#attempts++, askedForMs));
     this.#retryNotBefore = Date.now() + askedForMs;
@@ -327,9 +338,17 @@ export class LiveClient extends EventTarget {
 
   #useToken(): void {
     if (!this.#ready || !this.#connection) return;
-    this.#credentials.accepted(() => this.#renewInTime());
+    this.#onAccepted();
     const sent = this.#connection.send({ type: "auth", token: this.#credentials.token });
     if (!sent) this.#reopen(); // the headers of an open event stream cannot change
+  }
+
+  #onAccepted(): void {
+    const end = () => {
+      // The gateway ends the connection of a leading tab, and it knows of no other.
+      if (!this.#tabs.leading) this.#connection?.end({ reason: "the token has ended", code: TOKEN_EXPIRED });
+    };
+    this.#credentials.accepted(() => this.#renewInTime(), end);
   }
 
   #report(error: unknown): void {

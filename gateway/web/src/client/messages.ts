@@ -32,7 +32,7 @@ export interface InboxEvent extends MessageCounts {
   };
 }
 
-export interface Reset {
+export interface Reset extends MessageCounts {
   readonly type: "reset";
   readonly position: string;
   readonly reason: string;

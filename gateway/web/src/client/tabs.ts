@@ -15,6 +15,7 @@ import { stepsBetween } from "./positions.ts";
 import type { OpenTransport, Receiver } from "./transports.ts";
 
 const KEPT_EVENTS = 100;
+const KEPT_LENGTH = 1_000_000; // of all of them as JSON
 const ASK_MS = 5_000;
 const ANSWER_MS = 1_500; // a leader that runs answers within milliseconds
 
@@ -49,6 +50,7 @@ export class Tabs {
   #unanswered = 0;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #events: InboxEvent[] = []; // without gaps, up to the present position
+  #lengths: number[] = []; // of each as JSON
 
   constructor(options: TabsOptions) {
     this.#options = options;
@@ -58,10 +60,11 @@ export class Tabs {
 
   /** Join the tabs that have the same identity, as a follower at first. */
   async join(identity: string, cancelled: () => boolean): Promise<void> {
-    if (!this.#shared || this.#channel || cancelled()) return;
+    if (!this.#shared || cancelled()) return;
     const hash = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(identity));
-    if (this.#channel || cancelled()) return;
     const name = `inbox-${btoa(String.fromCharCode(...new Uint8Array(hash)))}`;
+    if (this.#channel?.name === name || cancelled()) return;
+    this.leave(); // a new token may name another user
     this.#channel = new BroadcastChannel(name);
     this.#channel.onmessage = ({ data }) => this.#onPost(data);
     this.#request(name);
@@ -79,8 +82,16 @@ export class Tabs {
   note(message: ServerMessage): void {
     if (!this.#shared) return;
     if (message.type === "reset") this.#events = [];
-    if (message.type === "event") this.#events = [...this.#events.slice(1 - KEPT_EVENTS), message];
+    if (message.type === "event") this.#keep(message);
     if (this.leading) this.#post({ messages: [message] });
+  }
+
+  #keep(event: InboxEvent): void {
+    this.#events.push(event);
+    this.#lengths.push(JSON.stringify(event).length);
+    this.#lengths = this.#lengths.slice(-Math.min(this.#events.length, KEPT_EVENTS));
+    while (this.#lengths.reduce((sum, length) => sum + length, 0) > KEPT_LENGTH) this.#lengths.shift();
+    this.#events.splice(0, this.#events.length - this.#lengths.length);
   }
 
   /** Open the connection of a follower. Sending anything asks the leader for what is new. */
@@ -153,6 +164,6 @@ export class Tabs {
     const steps = since === null ? 0 : stepsBetween(since, now.position); // negative if the follower is ahead
     const kept = this.#events.length;
     if (steps <= kept) return [{ ...now, position: since ?? now.position }, ...this.#events.slice(kept - Math.max(steps, 0))];
-    return [now, { type: "reset", position: now.position, reason: "position_expired" }];
+    return [now, { ...now, type: "reset", reason: "position_expired" }];
   }
 }

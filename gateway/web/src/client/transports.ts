@@ -121,7 +121,7 @@ async function poll(target: Target, signal: AbortSignal, { received, message }: 
     received();
     const start = (reason ? null : target.since()) ?? position;
     message(wait ? { type: "pong" } : { type: "ready", heartbeat_seconds: POLL_SECONDS, ...counts, position: start });
-    if (reason) message({ type: "reset", position, reason });
+    if (reason) message({ type: "reset", ...counts, position, reason });
     events.forEach(message);
   }
   return { reason: "polled for long enough" };
