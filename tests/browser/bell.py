@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.site import Site
+from tests.servers import wait_for
 
 
 @dataclass(frozen=True)
@@ -72,3 +73,9 @@ def open_bell(page: Page, site: Site, user: str, **attributes: str | None) -> Be
     """Open a page with a bell for a user."""
     page.goto(site.bell_page(user, **attributes))
     return Bell(page)
+
+
+def wait_until_live(page: Page) -> None:
+    """Wait for the bell's connection."""
+    status = "document.querySelector('inbox-bell').using?.state.status"  # without polling in the page, which needs eval
+    wait_for(lambda: page.evaluate(status) == "live", "the connection")

@@ -9,7 +9,8 @@ import { InboxClient } from "../../client.js";
 import { tokenOf } from "../visit.js";
 import { showProduct, showTarget } from "./product.js";
 
-const RENEW_MS = 8 * 60_000; // a token is valid for ten minutes
+// A token is valid for ten minutes. With `getToken`, a client replaces a revoked token at once; this page shows the end.
+const RENEW_MS = 8 * 60_000;
 
 const [device, transport, initials] = decodeURIComponent(location.hash.slice(1)).split(",");
 const bell = document.querySelector("inbox-bell");
@@ -35,7 +36,6 @@ function createClient(token) {
   });
   created.addEventListener("ready", () => report("position", { position: created.position }));
   created.addEventListener("reset", () => report("position", { position: created.position }));
-  created.addEventListener("counts", ({ detail }) => report("counts", { ...detail }));
   created.addEventListener("event", ({ detail: { name, position, data } }) => {
     const { title, custom_attributes: attributes } = data.notification ?? {};
     report("event", { name, position, title, delivery: attributes?.delivery });
@@ -68,7 +68,7 @@ addEventListener("message", ({ source, origin, data }) => {
   if (source === parent && origin === location.origin) COMMANDS[data.type]?.(data);
 });
 bell.addEventListener("inbox-item-click", (event) => {
-  event.preventDefault(); // the product is a picture of one
+  event.preventDefault(); // the product has no such pages
   showTarget(event.detail.url);
 });
 

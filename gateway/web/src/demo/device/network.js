@@ -1,8 +1,8 @@
 /**
  * The network of this device, which can be cut.
  *
- * Every WebSocket and request of the page goes through it. A cut closes what is open without a farewell, as far as the
- * page sees, and refuses everything until `restore`. The browser's own state of the network says the same.
+ * Every WebSocket and request of the page goes through it. To the page, a cut ends what is open without a closing
+ * handshake; then everything is refused until `restore`. The browser's own state of the network says the same.
  */
 
 const RealWebSocket = globalThis.WebSocket;

@@ -14,7 +14,7 @@ async function open() {
   byId("people").append(...people.map((person) => person.element));
   byId("send").querySelector("fieldset").append(...people.map((person) => person.recipient));
   for (const [place, person] of people.entries()) {
-    await person.open(visit.devices.filter((device) => device.person === visit.people[place].id));
+    person.open(visit.devices.filter((device) => device.person === visit.people[place].id));
   }
   log.listSources(people.flatMap(({ panels }) => panels));
 }

@@ -3,8 +3,6 @@ import { tokenOf } from "../visit.js";
 import { fromTemplate } from "./dom.js";
 import { Panel } from "./panel.js";
 
-const RENEW_MS = 8 * 60_000; // a token is valid for ten minutes
-
 /** A person: an inbox on each device, and a check box among the recipients. */
 export class Person {
   /** `log` and `onEvent` are passed to the panels. */
@@ -23,14 +21,14 @@ export class Person {
   }
 
   /** Open an inbox for each of these devices. */
-  async open(devices) {
+  open(devices) {
     for (const { id, transport } of devices) {
-      const client = new InboxClient({ token: await tokenOf(id), transports: [transport], shareConnection: false });
+      const getToken = () => tokenOf(id);
+      const client = new InboxClient({ getToken, transports: [transport], shareConnection: false });
       const panel = new Panel(this.userId, transport, client, this.surroundings);
       this.panels.push(panel);
       this.element.querySelector(".panels").append(panel.element);
       panel.inbox.start();
-      setInterval(async () => client.renew(await tokenOf(id)), RENEW_MS);
     }
   }
 }
