@@ -54,12 +54,17 @@ export class InboxBell extends InboxElement {
     set(this.#popover, "aria-label", this.text("title"));
     this.#popover.replaceChildren();
     this.#panel = undefined;
+    // What arrived for one user is not read out to the next one.
+    clearTimeout(this.#announcing);
+    this.#announcing = undefined;
+    this.#arrived = 0;
+    write(this.#live, "");
     this.#load = () => (this.#panel ??= this.#create(client, signal));
     (globalThis.requestIdleCallback ?? setTimeout)(() => signal.aborted || this.#load());
     if (this.#opened) this.#load();
     const count = () => this.#count(client?.counts.unreadCount ?? 0);
     client?.addEventListener("counts", count, { signal });
-    client?.addEventListener("new", ({ detail }: any) => this.#arrive(client, detail as Notification), { signal });
+    client?.addEventListener("new", ({ detail }: any) => this.#arrive(client, detail as Notification, signal), { signal });
     count();
     if (client) resumePush(this, client, signal);
   }
@@ -91,11 +96,11 @@ export class InboxBell extends InboxElement {
     write(this.#badge, this.upTo99(count));
   }
 
-  async #arrive(client: Client, notification: Notification): Promise<void> {
+  async #arrive(client: Client, notification: Notification, signal: AbortSignal): Promise<void> {
     this.#announce(notification.title);
     if (this.toasts === null || this.#opened || document.hidden) return;
     const loaded = await load<typeof import("./toast.ts")>("toast.js", client.url).catch(() => null);
-    loaded?.toast(this, client, notification);
+    loaded?.toast(this, client, notification, signal);
   }
 
   /** Have new notifications read out: the first at once, and all of the next seconds together. */

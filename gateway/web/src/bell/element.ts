@@ -49,6 +49,8 @@ export abstract class InboxElement extends HTMLElement {
   using: Client | null = null;
   #ending: AbortController | null = null;
   #pending = false;
+  #themed: CSSStyleSheet | undefined;
+  #turn = 0; // how many times the changes were applied
   #look: unknown[] = [];
   /** What the project or the user has saved for the `inbox` integration. */
   saved: Config["inbox"] = {};
@@ -120,9 +122,10 @@ export abstract class InboxElement extends HTMLElement {
   }
 
   async #apply(): Promise<void> {
-    const client = this.isConnected ? this.client || this.#shared() : null;
-    if (!client || this.client) this.#leave();
+    const turn = ++this.#turn;
+    let client = this.#current();
     const changed = this.isConnected && (await this.#translate(client));
+    if (turn !== this.#turn) client = this.#current(); // another user may have signed in while the texts were loaded
     if (client === this.using && !changed) return;
     this.#ending?.abort();
     this.using = client;
@@ -140,13 +143,23 @@ export abstract class InboxElement extends HTMLElement {
     client?.connect();
     this.show(client, signal);
     if (!client) return;
-    const { inbox } = await configOf(client);
-    if (signal.aborted || !inbox) return;
+    const { inbox = {} } = await configOf(client);
+    if (signal.aborted) return;
     this.saved = inbox;
     this.refresh();
-    if (!inbox.theme) return;
-    const { themeSheet } = await load<typeof import("./theme.ts")>("theme.js", client.url);
-    adopt(this.root, themeSheet(inbox.theme));
+    const { theme } = inbox;
+    const sheet = theme && (await load<typeof import("./theme.ts")>("theme.js", client.url)).themeSheet(theme);
+    if (signal.aborted) return;
+    const others = this.root.adoptedStyleSheets.filter((other) => other !== this.#themed);
+    this.root.adoptedStyleSheets = sheet ? [...others, sheet] : others;
+    this.#themed = sheet;
+  }
+
+  /** Return the client to use now. The session with another one ends. */
+  #current(): Client | null {
+    const client = this.isConnected ? this.client || this.#shared() : null;
+    if (!client || this.client) this.#leave();
+    return client;
   }
 
   /** Load the texts, and return whether the element must be drawn again. */

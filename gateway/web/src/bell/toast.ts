@@ -18,9 +18,10 @@ let shared: CSSStyleSheet | undefined;
 /**
  * Show a notification. It is not read out from here: the bell does so for all that arrive.
  *
- * The time stops while the pointer or the focus is on any of them, and then starts again.
+ * It is removed when the signal aborts. The time stops while the pointer or the focus is on any of them, and then starts again.
  */
-export function toast(bell: InboxBell, client: Client, notification: Notification): void {
+export function toast(bell: InboxBell, client: Client, notification: Notification, signal: AbortSignal): void {
+  if (signal.aborted) return; // another user has signed in
   const { title, content, action_url, id } = notification;
   const shelf = shelfOf(bell);
   const url = safeUrl(action_url);
@@ -57,6 +58,7 @@ export function toast(bell: InboxBell, client: Client, notification: Notificatio
   if (shelf.childElementCount >= MOST) shelf.firstElementChild!.remove();
   shelf.append(element);
   shelf.togglePopover(true);
+  signal.addEventListener("abort", remove);
   if (!shelf.matches(":hover, :focus-within")) run();
 }
 
