@@ -77,8 +77,8 @@ def _discard_before(issued_before: int, now: int) -> Arguments:
 
 OWN_TOKEN = writing_function("own_token", "token owner", _own, nothing)
 TOKEN_OWNER = reading_function("token_owner", "token owner", no_arguments, optional_bytes)
-ISSUE_TOKEN = user_function("issue_token", _issue, bool)
-ISSUE_PROJECT_TOKEN = writing_function("issue_project_token", "project", _issue, bool)
+ISSUE_TOKEN = user_function("issue_token", _issue, int)
+ISSUE_PROJECT_TOKEN = writing_function("issue_project_token", "project", _issue, int)
 LIST_TOKENS = user_reading_function("list_tokens", _list, untouched)
 LIST_PROJECT_TOKENS = reading_function("list_project_tokens", "project", _list, untouched)
 DISCARD_TOKEN = user_function("discard_token", _token_at, optional_int, frees_memory=True)
@@ -94,21 +94,25 @@ class TokenStore:
         self._client = client
         self._functions = UserFunctions(client)
 
-    async def issue(self, owner: Owner, token: Token) -> None:
-        """Store a new token; storing it again changes nothing. Raises TooManyTokensError."""
+    async def issue(self, owner: Owner, token: Token) -> Token:
+        """Store a new token, and return it with the second of its issue. Storing it again changes nothing.
+
+        In the second in which the user's tokens were revoked, that is the next second. Raises TooManyTokensError.
+        """
         if isinstance(owner, User):
             # The user of the token is stored first. Without it, the token could not be discarded by its id.
             place = keys.token_owner(owner.project_id, token.id)
             await self._client.call(OWN_TOKEN(place, owner.id, token.expires_at))
             call = ISSUE_TOKEN(token.id, now=token.created_at, expires=token.expires_at, name=token.name)
-            issued = await self._functions.call(owner, UNGUARDED, call)
+            created_at = await self._functions.call(owner, UNGUARDED, call)
         else:
             key = keys.project(owner)
-            issued = await self._client.call(
+            created_at = await self._client.call(
                 ISSUE_PROJECT_TOKEN(key, token.id, now=token.created_at, expires=token.expires_at, name=token.name)
             )
-        if not issued:
+        if not created_at:
             raise TooManyTokensError
+        return token._replace(created_at=created_at)
 
     async def page(self, owner: Owner, size: int, after: str | None, before: str | None, now: int) -> TokenPage:
         """Return a page of an owner's unexpired tokens: those directly after or before a token id, or the newest."""

@@ -188,8 +188,7 @@ class VisitsResource:
     async def _issue(self, project: Project, visitor: str, device: Device) -> tuple[Token, User]:
         user, now = await self._user(project, visitor, device.person), int(time.time())
         token = Token(uuid_of_time(now * 1000), now, now + TOKEN_SECONDS, None, device.id)
-        await self.tokens.issue(user, token)
-        return token, user
+        return await self.tokens.issue(user, token), user
 
     async def _user(self, project: Project, visitor: str, person: str) -> User:
         return await self.directory.resolve(project.id, Identity(external_id(person, visitor), None))

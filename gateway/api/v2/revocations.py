@@ -59,6 +59,9 @@ class RevocationsResource:
 
         This applies to tokens that the gateway issued and to those that your backend signed. A token without an `iat`
         claim counts as issued before any time. HMACs are not tokens: they are valid as long as the API secret is.
+
+        A token that the gateway issues afterwards is accepted at once. One that your backend signs needs an `iat` of
+        the returned `issued_before` or later.
         """
         values = call.fields(await call.body() or b"{}")
         now = int(time.time())

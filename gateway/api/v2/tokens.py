@@ -193,7 +193,7 @@ class TokensResource:
     async def _issue(self, owner: Owner, plan: bytes) -> Token:
         token = planned(plan, Token)
         try:
-            await self.tokens.issue(owner, token)
+            token = await self.tokens.issue(owner, token)
         except TooManyTokensError:
             raise api_error(ErrorCode.TOO_MANY_TOKENS) from None
         await self._write(ProjectEventType.JWT_ISSUED, owner, token.id)

@@ -68,19 +68,25 @@ end
 
 -- KEYS  user
 -- ARGV  token_id now expires max_tokens max_revoked name
--- ->    1, or 0 if there are too many; a token that exists already is not changed
+-- ->    the second of its issue, or 0 if there are too many; a token that exists already is not changed
+-- A token that is issued in the second of a revocation gets the next second, because it is newer than what was revoked.
 local function issue_token(keys, args, record)
   local base, id, now, expires = keys[1], args[1], args[2], args[3]
-  if call('HEXISTS', base .. TOKEN, id) == 1 then return 1 end
+  local known = call('HGET', base .. TOKEN, id)
+  if known then return tonumber((unpack_token(known) or { created = now }).created) end
   if not make_room(base, now, tonumber(args[4])) then return 0 end
   remove_members(base .. REVOKED, call('ZRANGE', base .. REVOKED, '-inf', expired_until(now), 'BYSCORE',
     'LIMIT', 0, CHUNK))
   if call('ZCARD', base .. REVOKED) >= tonumber(args[5]) then return 0 end
+  local created = tonumber(now)
+  if record and record.revoked_before then
+    created = math.max(created, revoked_before_now(base, tonumber(record.revoked_before), false))
+  end
   if record then write_format(base, record) end
   add_member(base .. TOKENS, expires, id)
-  save_token(base, id, { created = now, expires = expires, discarded = '0', name = args[6] })
+  save_token(base, id, { created = integer(created), expires = expires, discarded = '0', name = args[6] })
   expire_with_last(base .. TOKENS, base .. TOKEN)
-  return 1
+  return created
 end
 
 -- KEYS  user
@@ -148,6 +154,14 @@ local function discard_tokens_before(keys, args, record)
   local function past(second) return second > clock + CLOCK_SECONDS and clock or second end
   local before = math.max(past(tonumber(args[1])), past(tonumber(record.revoked_before or 0)))
   local rows, covered, discarded = call('HGETALL', user .. TOKEN), {}, {}
+  if tonumber(args[1]) > tonumber(now) then -- everything, also what was issued after a revocation in the same second
+    for i = 2, #rows, 2 do
+      local token = unpack_token(rows[i])
+      if token and tonumber(token.created) <= clock + CLOCK_SECONDS then
+        before = math.max(before, tonumber(token.created) + 1)
+      end
+    end
+  end
   for i = 1, #rows, 2 do
     local token = unpack_token(rows[i + 1])
     if token and tonumber(token.created) < before then

@@ -17,7 +17,8 @@ const STABLE_MS = 10_000; // after a connection that lasted this long, the back-
 const TOKEN_EXPIRED = 4504;
 
 /** The close codes, beside a 401, after which another token may be accepted. */
-const TOKEN_REFUSED = [4501, TOKEN_EXPIRED, 4508, 4509];
+const TOKEN_REVOKED = 4508;
+const TOKEN_REFUSED = [4501, 4504, TOKEN_REVOKED, 4509];
 
 /**
  * The live stream of one user without gaps or duplicates, made of many connections.
@@ -256,9 +257,9 @@ export class LiveClient extends EventTarget {
     if (failover) return this.#open();
     const { reason, code, httpStatus } = why;
     const refused = httpStatus === 401 || TOKEN_REFUSED.includes(code ?? 0);
-    const canRetry = () => this.#tokenUsed !== this.#credentials.token || this.#credentials.canReplace();
-    if ((why.permanent || isPermanent(code)) && !(refused && canRetry())) return this.#stop(why);
-    const askedForMs = why.retryAfterMs ?? 0;
+    if ((why.permanent || isPermanent(code)) && !(refused && this.#credentials.canReplace())) return this.#stop(why);
+    // Issue times are in whole seconds: a token of the second of a revocation would count as revoked.
+    const askedForMs = why.retryAfterMs ?? (code === TOKEN_REVOKED ? 1000 : 0);
     const retryInMs = Math.round(retryDelayMs(this.#attempts++, askedForMs));
     this.#retryNotBefore = Date.now() + askedForMs;
     this.#retryAt = Date.now() + retryInMs;
