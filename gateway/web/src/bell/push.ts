@@ -123,7 +123,7 @@ export class Push {
    */
   async #registered(): Promise<ServiceWorkerRegistration> {
     const { pathname, href } = this.#worker;
-    const registration = (await this.#registration()) ?? (await navigator.serviceWorker.register(href, { scope: pathname }));
+    const registration = (await this.#registration()) ?? (await navigator.serviceWorker.register(scriptUrl(href), { scope: pathname }));
     const worker = registration.installing ?? registration.waiting;
     if (registration.active || !worker) return registration;
     await new Promise<void>((resolve, reject) => {
@@ -134,6 +134,20 @@ export class Push {
     });
     return registration;
   }
+}
+
+/** The part of Trusted Types that is used, which TypeScript does not know. */
+interface Factory {
+  createPolicy(name: string, rules: { createScriptURL(url: string): string }): { createScriptURL(url: string): string };
+}
+
+const { trustedTypes } = globalThis as { trustedTypes?: Factory };
+let policy: ReturnType<Factory["createPolicy"]> | undefined;
+
+/** Return an address of a script as Trusted Types want it. Throws where the page forbids policies of this name. */
+function scriptUrl(url: string): string {
+  policy ??= trustedTypes?.createPolicy("inbox-push", { createScriptURL: (each) => each }); // the page names the script
+  return policy?.createScriptURL(url) ?? url;
 }
 
 function supported(): boolean {
