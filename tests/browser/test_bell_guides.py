@@ -93,6 +93,31 @@ def test_the_console_says_why_credentials_are_refused(
     errors.clear()
 
 
+def test_the_console_says_that_an_element_names_no_user(site: Site, page: Page) -> None:
+    misspelt = site.element("ada").replace("user-external-id", "user-externalid")
+    with page.expect_console_message(lambda message: message.text.startswith("Inbox: ")) as logged:
+        page.goto(site.page(misspelt, site.element("ada", "inbox-list")))
+    assert logged.value.text.startswith("Inbox: <inbox-bell> names no user. Set token or getToken, or api-key")
+    assert logged.value.text.endswith("It has api-key, user-externalid, user-hmac.")
+
+
+def test_an_error_page_in_place_of_a_token_is_named_and_not_shown_as_a_change(site: Site, page: Page) -> None:
+    page.add_init_script("window.fetchToken = async () => '<h1>Sign in</h1>'")
+    script = "document.querySelector('inbox-bell').getToken = () => fetchToken()"
+    with page.expect_console_message(lambda message: message.text.startswith("Inbox: ")) as logged:
+        page.goto(site.page("<inbox-bell></inbox-bell>", head=f"<script type=module>{script}</script>"))
+    assert (
+        logged.value.text == "Inbox: getToken failed: getToken returned a text that is no token, such as an error page"
+    )
+    page.get_by_role("button", name="Notifications, 0 unread").click()
+    expect(page.get_by_role("dialog").get_by_role("status", name="Loading")).to_be_visible()
+    with page.expect_console_message(lambda message: message.text.startswith("Inbox: ")):
+        page.evaluate("dispatchEvent(new Event('online'))")
+    expect(page.get_by_role("dialog")).not_to_contain_text("taken back")
+    page.evaluate("token => { fetchToken = async () => token + '\\n' }", site.token("ada token"))
+    expect(page.get_by_role("dialog")).to_contain_text("Nothing here yet")
+
+
 def test_a_page_follows_links_itself(site: Site, page: Page) -> None:
     user = "own router"
     page.goto(site.page(site.element(user), snippet("README", "html", "pushState")))

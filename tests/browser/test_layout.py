@@ -83,3 +83,24 @@ def test_from_right_to_left_everything_is_mirrored(page: Page, site: Site, user:
     assert boxes[0] is not None
     assert boxes[1] is not None
     assert boxes[0]["x"] > boxes[1]["x"]
+
+
+def test_what_a_page_sets_for_its_own_texts_does_not_reach_the_panel(page: Page, site: Site, user: str) -> None:
+    style = "font: bold italic 30px/3 serif; letter-spacing: 3px; text-transform: uppercase; white-space: pre"
+    site.pages.add("/loud.css", f"header {{ {style}; text-align: center; zoom: 1.5 }}", "text/css")
+    site.send("A title that needs two lines in the panel of four hundred pixels", user)
+    page.goto(site.page(site.element(user), head='<link rel="stylesheet" href="/loud.css">'))
+    bell = Bell(page)
+    bell.open()
+    names = ["fontSize", "fontFamily", "textTransform", "whiteSpace", "textAlign", "letterSpacing", "fontStyle"]
+    read = "(element, names) => names.map((name) => getComputedStyle(element)[name])"
+    tab = bell.tab("All").evaluate(read, names)
+    assert tab == ["14px", "serif", "none", "nowrap", "center", "normal", "normal"]
+    title = bell.items.get_by_text("A title").evaluate(read, names)
+    assert title == ["14px", "serif", "none", "normal", "start", "normal", "normal"]
+    box = bell.panel.bounding_box()  # as the window has it
+    assert box is not None
+    assert box["x"] >= 0
+    assert box["y"] >= 0
+    assert box["x"] + box["width"] <= 800
+    assert box["y"] + box["height"] <= 700

@@ -90,10 +90,10 @@ test("a request that is refused for its token is sent again with another one", n
 
 test("a getToken that fails is reported, and called again", needsGateway, async (t) => {
   t.mock.method(Math, "random", () => 0); // no back-off
-  const results = [() => Promise.reject(new Error("signed out")), () => null, () => token("a user", 60)];
+  const results = [() => Promise.reject(new Error("signed out")), () => null, () => "<h1>Sign in</h1>", () => `${token("a user", 60)}\n`];
   const { client, errors } = connected(t, { url: gatewayUrl, getToken: () => results.shift()() });
   await until(client, "live");
-  assert.deepEqual(errors, ["signed out", "getToken must return a token as a text, not object"]);
+  assert.deepEqual(errors, ["signed out", "getToken must return a token as a text, not object", "getToken returned a text that is no token, such as an error page"]);
 });
 
 test("a clock that is wrong does not ask for tokens all the time", async (t) => {

@@ -311,6 +311,7 @@ interface InboxErrorShape extends Error {
     readonly errors: readonly {
         readonly code?: string;
         readonly message: string;
+        readonly suggestion?: string;
     }[];
     readonly retryAfterMs: number | undefined;
     /** The id of the request in the gateway's log, from `X-Request-Id`, if there was a response. */
@@ -479,6 +480,8 @@ declare class InboxError extends Error implements InboxErrorShape {
     /** Whether only time helps: there was no response, or the gateway is busy. */
     get waits(): boolean;
 }
+/** Return a message for developers, with what the gateway suggests. */
+declare function explained(error: Error): string;
 interface StreamEvent {
     readonly event: string;
     readonly data: string;

@@ -208,6 +208,7 @@ interface InboxErrorShape extends Error {
     readonly errors: readonly {
         readonly code?: string;
         readonly message: string;
+        readonly suggestion?: string;
     }[];
     readonly retryAfterMs: number | undefined;
     /** The id of the request in the gateway's log, from `X-Request-Id`, if there was a response. */

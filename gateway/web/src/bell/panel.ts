@@ -24,6 +24,7 @@ export function panelSheet(): CSSStyleSheet {
 
 const RECONNECTING_AFTER_MS = 3000; // most reconnections are over before
 const TICK_MS = 30_000;
+const HINT_AFTER_MS = 2000; // a page may name the user by a script
 
 /** Header, tabs, lists and footer: the inbox of a user, in a popover or on a page. */
 export interface Panel {
@@ -124,7 +125,7 @@ export function createPanel(
   }
 
   function prepare() {
-    lists[at]?.store.start();
+    lists[at]?.start();
   }
 
   function keydown(event: KeyboardEvent) {
@@ -186,14 +187,16 @@ export function createPanel(
   }
 
   showState();
+  if (!client) setTimeout(() => signal.aborted || hint(host), HINT_AFTER_MS);
   if (client) {
     const on = (target: EventTarget, type: string, listener: (event: any) => void) =>
       target.addEventListener(type, listener, { signal });
     on(client, "state", showState);
     on(client, "queue", showState);
     on(client, "counts", showCounts);
-    on(client, "error", ({ detail }: CustomEvent<{ error: InboxErrorShape }>) =>
-      undo.show("alert", text("refused", { reason: detail.error.message })),
+    // Without an action, `getToken` failed, which the state shows.
+    on(client, "error", ({ detail: { action, error } }: CustomEvent<{ action?: string; error: InboxErrorShape }>) =>
+      action && undo.show("alert", text("refused", { reason: error.message })),
     );
     on(document, "visibilitychange", markSeen);
     on(window, "pagehide", undo.end);
@@ -221,4 +224,13 @@ export function createPanel(
       markSeen();
     },
   };
+}
+
+/** Tell developers what is missing. It is no error: the user may be signed out. */
+function hint(host: InboxElement): void {
+  if (host.token || host.getToken || host.userExternalId || host.userEmail) return; // an error was reported
+  const found = host.getAttributeNames().join(", ") || "no attributes";
+  console.info(
+    `Inbox: <${host.localName}> names no user. Set token or getToken, or api-key, user-hmac and user-external-id or user-email. It has ${found}.`,
+  );
 }

@@ -17,6 +17,8 @@ const ANCHORS = CSS.supports("overflow-anchor", "auto");
 export interface Rows {
   readonly element: HTMLElement;
   readonly store: InboxStore;
+  /** Fetch the list. */
+  start(): void;
   /** Show how long ago all notifications were sent. */
   tick(): void;
   /** Move the focus to the row that had it last, or to the first one. Returns whether there is one. */
@@ -38,6 +40,7 @@ export function createRows(
   let above = 0; // new rows above the part that is seen
   let newest = Infinity; // when the first row was sent, before the last change
   let skeletonAt = 0;
+  let started = false; // the first page is wanted, though it may have to wait for a connection
   let timer: ReturnType<typeof setTimeout> | undefined;
 
   const pill = h("button", {
@@ -100,7 +103,7 @@ export function createRows(
     const { notifications, error, loading, stale } = store.state;
     clearTimeout(timer);
     if (!notifications.length && !error && (stale || loading === "first")) {
-      if (!skeletonAt && loading) timer = setTimeout(showSkeleton, SKELETON_AFTER_MS);
+      if (!skeletonAt && (loading || started)) timer = setTimeout(showSkeleton, SKELETON_AFTER_MS);
       return;
     }
     const leftMs = skeletonAt && skeletonAt + SKELETON_MS - performance.now();
@@ -218,6 +221,13 @@ export function createRows(
   return {
     element,
     store,
+    start() {
+      store.start();
+      if (!started) {
+        started = true;
+        render();
+      }
+    },
     tick: () => rows.forEach((row) => row.tick()),
     focus() {
       current?.element.focus();

@@ -127,7 +127,8 @@ export class Credentials {
     });
     const token = await Promise.race([this.#getToken?.(), late]).finally(() => clearTimeout(this.#limit));
     if (typeof token !== "string" || !token) throw new TypeError(`getToken must return a token as a text, not ${typeof token}`);
-    this.use(token);
+    if (!/^[!-~]+$/.test(token.trim())) throw new TypeError("getToken returned a text that is no token, such as an error page");
+    this.use(token.trim());
   }
 }
 

@@ -39,6 +39,12 @@ export class InboxError extends Error implements InboxErrorShape {
   }
 }
 
+/** Return a message for developers, with what the gateway suggests. */
+export function explained(error: Error): string {
+  const { message, errors } = error as Partial<InboxError> & Error;
+  return [message, errors?.[0]?.suggestion].filter(Boolean).join(". ");
+}
+
 function retryAfterMs(value: string | null | undefined): number | undefined {
   if (!value) return undefined;
   const ms = /^\d+$/.test(value) ? Number(value) * 1000 : Date.parse(value) - Date.now(); // seconds, or a date

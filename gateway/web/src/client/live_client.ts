@@ -2,7 +2,7 @@ import { Api } from "./api.ts";
 import { isPermanent, retryDelayMs } from "./backoff.ts";
 import { Connection } from "./connection.ts";
 import { Credentials } from "./credentials.ts";
-import type { InboxError } from "./errors.ts";
+import { explained, type InboxError } from "./errors.ts";
 import { emit } from "./events.ts";
 import { gatewayUrl } from "./gateway_url.ts";
 import type { InboxEvent, MessageCounts, Ready, ServerMessage } from "./messages.ts";
@@ -127,7 +127,7 @@ export class LiveClient extends EventTarget {
       if (status !== 401 || !permanent) throw error;
       if (await this.#credentials.replace(token)) return this.api.request(...request);
       // The leading tab still follows the stream. Its credentials are good, and these are not.
-      if (!this.#tabs.leading) this.#stop({ reason: (error as Error).message, httpStatus: 401 });
+      if (!this.#tabs.leading) this.#stop({ reason: explained(error as Error), httpStatus: 401 });
       throw error;
     }
   }
@@ -353,6 +353,7 @@ export class LiveClient extends EventTarget {
   }
 
   #report(error: unknown): void {
+    console.info(`Inbox: getToken failed: ${(error as Error)?.message ?? error}`);
     emit(this, "error", { error });
   }
 

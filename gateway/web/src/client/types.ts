@@ -127,7 +127,7 @@ export interface CategoryPreference {
 export interface InboxErrorShape extends Error {
   readonly status: number;
   readonly code: string | undefined;
-  readonly errors: readonly { readonly code?: string; readonly message: string }[];
+  readonly errors: readonly { readonly code?: string; readonly message: string; readonly suggestion?: string }[];
   readonly retryAfterMs: number | undefined;
   /** The id of the request in the gateway's log, from `X-Request-Id`, if there was a response. */
   readonly requestId: string | undefined;
