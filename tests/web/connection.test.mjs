@@ -13,6 +13,11 @@ const needsGateway = { skip: !gatewayUrl };
 
 const named = { url: "https://inbox.example.com", apiKey: "k", userExternalId: "ada" };
 
+test("a token whose claims are null is used as it is", () => {
+  const client = new InboxClient({ url: named.url, token: `a.${btoa("null")}.c` });
+  assert.equal(client.state.status, "ended");
+});
+
 for (const [options, problem] of [
   [{ url: named.url }, /name the user by token, by getToken, or by apiKey with userExternalId or userEmail/],
   [{ url: named.url, apiKey: "k", userHmac: "h" }, /name the user/],
@@ -23,6 +28,8 @@ for (const [options, problem] of [
   [{ url: named.url, getToken: "t" }, /getToken must be a function/],
   [{ ...named, url: "ftp://inbox.example.com" }, /url must be the gateway's, such as https:\/\/inbox.example.com, not ftp/],
   [{ ...named, url: undefined }, /url must be the gateway's/],
+  [{ ...named, url: "https://me:hidden@inbox.example.com" }, /^url must have no password, query or fragment$/],
+  [{ ...named, url: "https://inbox.example.com/?a=1" }, /^url must have no password, query or fragment$/],
   [{ ...named, transports: ["pigeon"] }, /transports may be websocket,sse,poll/],
 ]) {
   test(`options that cannot work throw an error with what to do: ${problem.source}`, () => {

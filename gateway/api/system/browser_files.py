@@ -16,6 +16,7 @@ from gateway.api.system.static_files import IMMUTABLE, REVALIDATED, UNCHANGED, S
 from gateway.domain.errors import ErrorCode, api_error
 
 _MODULES = ("client.js", "inbox-bell.js")
+_WORKER = "assets/push-worker.js"
 _TAG = "Browser files"
 
 SCRIPT = ResponseSpec(200, "The script", media_type="text/javascript")
@@ -49,8 +50,10 @@ class BrowserFilesResource:
         version = call.text("version")
         if version != __version__:
             raise api_error(ErrorCode.NOT_FOUND, f"This gateway has version {__version__}, not {version}")
-        # A service worker may control pages outside its own directory only if this header allows it.
-        return await self._files.shared(call, name, IMMUTABLE, **{"Service-Worker-Allowed": "/"})
+        # A service worker may control pages outside its own directory only if this header allows it. No other script
+        # may be registered as one.
+        allowed = {"Service-Worker-Allowed": "/"} if name == _WORKER else {}
+        return await self._files.shared(call, name, IMMUTABLE, **allowed)
 
     async def asset(self, call: PublicCall) -> Response:
         """Return a file that the bell loads when it needs it, such as a translation. It never changes."""
@@ -117,7 +120,7 @@ OPERATIONS: list[Operation[BrowserFilesResource]] = [
     ),
     _row(
         "/push-worker.js",
-        "assets/push-worker.js",
+        _WORKER,
         "Get the service worker for web push",
         SCRIPT,
         "Return a script for the service worker of a site: it shows push messages. A service worker is of the origin "

@@ -59,3 +59,12 @@ async def test_the_hash_of_every_pinned_script_is_the_one_that_a_browser_compute
     for address, integrity in hashes["files"].items():
         content = (await http.get(f"/{address}")).content
         assert integrity == f"sha384-{base64.b64encode(hashlib.sha384(content).digest()).decode()}"
+
+
+async def test_only_the_service_worker_may_control_pages_outside_its_directory(http: httpx.AsyncClient) -> None:
+    paths = [
+        f"/client@{__version__}.js",
+        *(f"/inbox-assets/{__version__}/{name}.js" for name in ("html", "push-worker")),
+    ]
+    scopes = [(await http.get(path)).headers.get("service-worker-allowed") for path in paths]
+    assert scopes == [None, None, "/"]

@@ -135,7 +135,7 @@ export class Credentials {
 /** Return the claims of a JWT, without verifying them; none for another token. */
 function claimsOf(token = ""): Record<string, unknown> {
   try {
-    return JSON.parse(atob((token.split(".")[1] ?? "").replace(/-/g, "+").replace(/_/g, "/")));
+    return JSON.parse(atob((token.split(".")[1] ?? "").replace(/-/g, "+").replace(/_/g, "/"))) ?? {};
   } catch {
     return {};
   }
