@@ -29,12 +29,13 @@ export function tabsOf({ text, tabs }: InboxElement): Tab[] {
       case "archived":
         return tab(text("tab_archived"), { archived: true }, "archive", text("no_archived"), text("no_archived_hint"));
       case "category":
-        return tab(name, { categories: [name] }, "inbox", text("no_match"), text("no_match_hint"));
+        if (name) return tab(name, { categories: [name] }, "inbox", text("no_match"), text("no_match_hint"));
+        break;
       case "topic":
-        return tab(name, { topics: [name] }, "inbox", text("no_match"), text("no_match_hint"));
-      default:
-        return tab(text("tab_all"), {}, "bell", text("empty"), text("empty_hint"));
+        if (name) return tab(name, { topics: [name] }, "inbox", text("no_match"), text("no_match_hint"));
     }
+    if (type !== "all") console.info(`Inbox: there is no tab ${entry}. Use all, unread, archived, category:NAME or topic:NAME.`);
+    return tab(text("tab_all"), {}, "bell", text("empty"), text("empty_hint"));
   });
 }
 
