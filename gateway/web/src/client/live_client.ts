@@ -6,19 +6,20 @@ import { explained, type InboxError } from "./errors.ts";
 import { emit } from "./events.ts";
 import { gatewayUrl } from "./gateway_url.ts";
 import type { InboxEvent, MessageCounts, Ready, ServerMessage } from "./messages.ts";
+import { isOffline, watchPage } from "./page_events.ts";
 import { stepsBetween } from "./positions.ts";
+import { Retry } from "./retry.ts";
 import { Tabs } from "./tabs.ts";
 import { TransportChoice } from "./transport_choice.ts";
 import { TRANSPORTS, type End, type OpenTransport, type Receiver } from "./transports.ts";
 import type { ClientOptions, ConnectionState } from "./types.ts";
 
-const STABLE_MS = 10_000; // after a connection that lasted this long, the back-off starts from the beginning
-
 const TOKEN_EXPIRED = 4504;
 
-/** The close codes, beside a 401, after which another token may be accepted. */
 const TOKEN_REVOKED = 4508;
-const TOKEN_REFUSED = [4501, 4504, TOKEN_REVOKED, 4509];
+
+/** The close codes, beside a 401, after which another token may be accepted. */
+const TOKEN_REFUSED = [4501, TOKEN_EXPIRED, TOKEN_REVOKED, 4509];
 
 /**
  * The live stream of one user without gaps or duplicates, made of many connections.
@@ -46,11 +47,7 @@ export class LiveClient extends EventTarget {
   #refusal: string | undefined;
   #ready = false; // whether the connection is
   #tokenUsed: string | undefined; // by the connection
-  #attempts = 0;
-  #liveSince = Infinity;
-  #retryTimer: ReturnType<typeof setTimeout> | undefined;
-  #retryAt = 0;
-  #retryNotBefore = 0;
+  #retry = new Retry(() => this.#open());
   #listening: AbortController | undefined;
 
   constructor(options: ClientOptions = {}) {
@@ -81,20 +78,15 @@ export class LiveClient extends EventTarget {
   /** Open the live stream, after `position` if there is one. */
   connect(): void {
     if (this.#state.status !== "ended") return;
-    this.#attempts = this.#retryNotBefore = 0;
+    this.#retry.reset();
     this.#listening = new AbortController();
-    const { signal } = this.#listening;
-    const listen = (target: EventTarget | undefined, types: string, listener: () => void) => {
-      for (const type of types.split(" ")) target?.addEventListener?.(type, listener, { signal });
+    const listeners = {
+      online: () => this.#onOnline(),
+      offline: () => this.#onOffline(),
+      resumed: () => this.#probe(),
+      paused: () => this.#pause(),
     };
-    const { document, window } = globalThis;
-    listen(window, "online", () => this.#onOnline());
-    listen(window, "offline", () => this.#onOffline());
-    listen(document, "visibilitychange", () => document.hidden || this.#probe());
-    listen(window, "pageshow", () => this.#probe());
-    listen(document, "resume", () => this.#probe());
-    listen(window, "pagehide", () => this.#pause());
-    listen(document, "freeze", () => this.#pause());
+    watchPage(listeners, this.#listening.signal);
     this.#setState({ status: isOffline() ? "offline" : "connecting" });
     this.#open();
   }
@@ -106,8 +98,9 @@ export class LiveClient extends EventTarget {
 
   /** Drop the connection, as a bad network would, and reconnect after `retryAfterMs` at the earliest. */
   drop({ retryAfterMs = 0, reason = "dropped by this page" } = {}): void {
-    this.#attempts = 0; // not a failure of the server, so no back-off
-    this.#connection?.end({ reason, retryAfterMs });
+    if (!this.#connection) return;
+    this.#retry.reset(); // not a failure of the server, so no back-off
+    this.#connection.end({ reason, retryAfterMs });
   }
 
   /** Use another token from now on. Call it before the current one expires. */
@@ -133,7 +126,7 @@ export class LiveClient extends EventTarget {
   }
 
   #open(): void {
-    clearTimeout(this.#retryTimer);
+    this.#retry.stop();
     if (this.#state.status === "live") this.#setState({ status: "reconnecting", retryInMs: 0 });
     this.#ready = false;
     this.#connection = new Connection((receiver) => this.#openTransport(receiver), {
@@ -220,7 +213,7 @@ export class LiveClient extends EventTarget {
     if (!resumed || !this.latest) this.#setCounts(ready);
     this.#ready = true;
     if (first) {
-      this.#liveSince = Date.now();
+      this.#retry.connected();
       this.#connection?.keepAlive(ready.heartbeat_seconds);
       if (this.#tabs.leading) this.#choice.worked();
       this.#onAccepted();
@@ -250,20 +243,14 @@ export class LiveClient extends EventTarget {
     this.#connection = null;
     this.#refusal = undefined;
     const failover = this.#tabs.leading && this.#choice.failed(why, this.#ready);
-    // Attempts are counted until a connection has lasted, not until one was made: a server that accepts
-    // all clients and crashes under them must not get all of them back at once.
-    if (Date.now() - this.#liveSince >= STABLE_MS) this.#attempts = 0;
-    this.#liveSince = Infinity;
+    this.#retry.ended();
     if (failover) return this.#open();
     const { reason, code, httpStatus } = why;
     const refused = httpStatus === 401 || TOKEN_REFUSED.includes(code ?? 0);
-    if ((why.permanent || isPermanent(code)) && !(refused && this.#credentials.canReplace())) return this.#stop(why);
+    const canRetry = () => this.#tokenUsed !== this.#credentials.token || this.#credentials.canReplace();
+    if ((why.permanent || isPermanent(code)) && !(refused && canRetry())) return this.#stop(why);
     // Issue times are in whole seconds: a token of the second of a revocation would count as revoked.
-    const askedForMs = why.retryAfterMs ?? (code === TOKEN_REVOKED ? 1000 : 0);
-    const retryInMs = Math.round(retryDelayMs(this.#attempts++, askedForMs));
-    this.#retryNotBefore = Date.now() + askedForMs;
-    this.#retryAt = Date.now() + retryInMs;
-    this.#openAfter(retryInMs);
+    const retryInMs = this.#retry.later(why.retryAfterMs ?? (code === TOKEN_REVOKED ? 1000 : 0));
     this.#setState({ status: isOffline() ? "offline" : "reconnecting", reason, code, httpStatus, retryInMs });
   }
 
@@ -277,11 +264,10 @@ export class LiveClient extends EventTarget {
 
   /** Keep nothing open that would keep this page out of the browser's cache, or other tabs without a leader. */
   #pause(): void {
-    clearTimeout(this.#retryTimer);
+    this.#retry.stop();
     this.#credentials.stop();
     this.#connection?.abandon();
     this.#connection = null;
-    this.#retryAt = 0;
     this.#tabs.leave();
   }
 
@@ -304,14 +290,8 @@ export class LiveClient extends EventTarget {
     this.#hurry();
   }
 
-  /** Skip the rest of the back-off, but not the wait that the server asked for. */
   #hurry(): void {
-    if (!this.#connection) this.#openAfter(Math.max(0, this.#retryNotBefore - Date.now()));
-  }
-
-  #openAfter(ms: number): void {
-    clearTimeout(this.#retryTimer);
-    this.#retryTimer = setTimeout(() => this.#open(), ms);
+    if (!this.#connection) this.#retry.hurry();
   }
 
   #reopen(): void {
@@ -322,7 +302,7 @@ export class LiveClient extends EventTarget {
 
   /** Return what a tab that follows this one begins with. It may be overdue: timers of a hidden page are late. */
   #now(): ServerMessage {
-    if (!this.#connection && Date.now() >= this.#retryAt) this.#hurry();
+    if (this.#retry.due) this.#hurry();
     if (this.#state.status !== "live" || !this.latest) return { type: "state", state: this.#state };
     return { type: "ready", position: this.#position ?? "", heartbeat_seconds: 0, ...this.latest };
   }
@@ -371,8 +351,4 @@ export class LiveClient extends EventTarget {
   #setCounts({ unread_count, unseen_count, unarchived }: MessageCounts): void {
     this.latest = { unread_count, unseen_count, unarchived };
   }
-}
-
-function isOffline(): boolean {
-  return globalThis.navigator?.onLine === false;
 }
