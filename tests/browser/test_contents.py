@@ -102,6 +102,7 @@ def test_a_content_keeps_its_text_its_links_and_its_images(reader: Page, site: S
         ("<a href='/x?a=1' class=c>link</a>", f'<a href="{origin}/x?a=1" rel="noopener">link</a>'),
         ("<a href='mailto:a@b.example'>mail</a>", '<a href="mailto:a@b.example" rel="noopener">mail</a>'),
         ("<a href='javascript:1'>link</a>", "<a>link</a>"),
+        ("<table href='vbscript:x' src=x dir=rtl></table>", '<table dir="rtl"></table>'),
         ("5 &lt; 7 &amp; <b>more</b>", "5 &lt; 7 &amp; <b>more</b>"),
         ("<font color=red>text</font> <unknown>kept</unknown>", "text kept"),
         ("<img src='javascript:1' alt='A lamp'>", "A lamp"),

@@ -38,6 +38,9 @@ const SANITIZER = { removeElements: [...REMOVED], replaceWithChildrenElements: [
 
 const ATTRIBUTES = names("alt colspan dir href lang rowspan src start title");
 
+/** The only element that keeps an attribute, because only there its value is checked. */
+const OWNER: Record<string, string> = { href: "a", src: "img" };
+
 /** The newer part of Element, which TypeScript does not know. */
 type Sanitizing = Element & { setHTML?(html: string, options: object): void };
 
@@ -78,7 +81,8 @@ function restrict(element: Element): void {
   if (!kept) return element.replaceWith(...element.childNodes);
   // A new element: one that was parsed with `is` becomes a custom element of the page, even without its attributes.
   const copy = element.ownerDocument.createElement(kept);
-  for (const { name, value } of element.attributes) if (ATTRIBUTES.has(name)) copy.setAttribute(name, value);
+  for (const { name: attribute, value } of element.attributes)
+    if (ATTRIBUTES.has(attribute) && (OWNER[attribute] ?? kept) === kept) copy.setAttribute(attribute, value);
   copy.append(...element.childNodes);
   element.replaceWith(copy);
   if (/^h\d$/.test(name)) copy.setAttribute("role", "none"); // not a heading of the page
