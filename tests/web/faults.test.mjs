@@ -195,6 +195,31 @@ test("a silent connection is found although the clock was set back", async (t) =
   await until(client, "state", () => client.state.status === "reconnecting");
 });
 
+test("an action whose response was lost with the connection is not sent again if its event is missed", async (t) => {
+  const streams = [];
+  let posts = 0;
+  let client;
+  const { url } = await server(t, {
+    "/realtime/sse"(response) {
+      streams.push(response);
+      write(response, ready("e.1"));
+      const data = { id: "n1", client_id: client.clientId, notification: { id: "n1" } };
+      if (posts) setImmediate(() => write(response, { ...event(2), name: "notifications/read", data }));
+    },
+    "/notifications/n1/read"(response) {
+      if (posts++) return response.end();
+      response.destroy();
+      streams[0].destroy();
+    },
+  });
+  client = new InboxClient({ url, ...user });
+  t.after(() => client.close());
+  client.connect();
+  await untilLive(client);
+  await client.read("n1");
+  assert.deepEqual([posts, client.queued], [1, 0]);
+});
+
 test("an action whose response was lost is not sent again once its event arrived", async (t) => {
   let stream;
   let posts = 0;

@@ -30,7 +30,7 @@ def test_the_client_passes_its_own_tests(node: str, gateway: Gateway) -> None:
     files = sorted(map(str, Path(__file__).parent.glob("*.test.mjs")))
     environment = {"GATEWAY_URL": gateway.url, "API_KEY": API_KEY, "API_SECRET": API_SECRET}
     done = subprocess.run(
-        [node, "--test", "--test-reporter=tap", "--test-timeout=30000", *files],
+        [node, "--test", "--test-reporter=tap", "--test-timeout=100000", *files],
         env=os.environ | environment,
         capture_output=True,
         text=True,

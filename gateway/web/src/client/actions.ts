@@ -9,6 +9,8 @@ import { applyToAll, changed, checked, countsIn, EMPTY, put, type Snapshot } fro
 import type { ClientOptions, ConnectionState, Counts, Filter, Notification } from "./types.ts";
 
 const MOST_FAILURES = 5; // after so many responses of a broken server, an action is taken back
+const DOWN = /offline|reconnecting/; // states in which actions wait
+const CATCH_UP_MS = 100; // after a reconnect, for the event of an action whose response was lost
 
 /** What ends the path of the requests that undo or remove. All others are a POST to a path that ends in their name. */
 const DELETES: Record<string, string> = { unarchive: "/archive", delete: "" };
@@ -64,7 +66,7 @@ export class Actions extends LiveClient {
         clearTimeout(this.#pause);
         each((inbox) => inbox.retry()); // which ends its pause
       }
-      if (status === "live" && this.#untilLive) this.#next();
+      if (status === "live" && this.#untilLive) this.#nextAfter(CATCH_UP_MS);
       else this.#send();
     });
     on<Ready>("ready", (ready) => {
@@ -222,7 +224,7 @@ export class Actions extends LiveClient {
 
   async #send(): Promise<void> {
     const action = this.pending.find(({ stage }) => stage === WAITING);
-    if (!action || this.#busy || /offline|reconnecting/.test(this.state.status)) return;
+    if (!action || this.#busy || DOWN.test(this.state.status)) return;
     this.#busy = true;
     action.stage = SENT;
     const { name, target } = action;
@@ -239,7 +241,7 @@ export class Actions extends LiveClient {
       if (temporary && (waits || this.#failures < MOST_FAILURES)) {
         action.stage = WAITING;
         this.#untilLive = !status || this.#closed;
-        if (!this.#closed) this.#pause = setTimeout(() => this.#next(), retryDelayMs(this.#failures++, retryAfterMs));
+        if (!this.#closed) this.#nextAfter(retryDelayMs(this.#failures++, retryAfterMs));
         return;
       }
       if (temporary || status !== 404 || name !== "delete") {
@@ -255,8 +257,14 @@ export class Actions extends LiveClient {
     this.#next();
   }
 
+  #nextAfter(ms: number): void {
+    clearTimeout(this.#pause);
+    this.#pause = setTimeout(() => this.#next(), ms);
+  }
+
   #next(): void {
     clearTimeout(this.#pause);
+    if (this.#untilLive && DOWN.test(this.state.status)) return;
     this.#pause = undefined;
     this.#untilLive = this.#busy = false;
     this.#send();
