@@ -17,10 +17,11 @@ test: .venv/installed-dev
 	@sh tests/system.sh
 	$(BIN)/python -m tests
 
-# The client and the bell in Chromium, Firefox and WebKit. `make test` runs this too. Pictures are in build/screenshots.
+# The client and the bell in Chromium, Firefox and WebKit. `make test` runs this too, without pictures, which are
+# in build/screenshots.
 browsers: .venv/installed-dev
 	@sh tests/system.sh
-	$(BIN)/pytest -q -rs tests/browser
+	PICTURES=1 $(BIN)/pytest -q -rs tests/browser
 	@$(BIN)/python -m tests.browser.gallery
 
 # Adapters of providers against the real programs of others: browsers, mail servers, the clients of the providers. What is

@@ -1,11 +1,13 @@
 """Pictures of the states of the bell, light and dark, on a desktop and a phone.
 
-A run of the tests writes them to `build/screenshots/STATE-SCHEME-DEVICE.png`.
+A run of the tests with `PICTURES=1`, as `make browsers` does, writes them to
+`build/screenshots/STATE-SCHEME-DEVICE.png`. Other runs reach the same states without pictures.
 `.venv/bin/python -m tests.browser.gallery` puts those of the last run on sheets: `build/screenshots/index.html`, and
 `sheet-N.png` with some states each.
 """
 
 import html
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,7 +67,9 @@ class Gallery:
             page.route(pattern, handler)
 
     def take(self, state: str) -> None:
-        """Take the pictures of a state."""
+        """Take the pictures of a state, if they are wanted."""
+        if not os.environ.get("PICTURES"):
+            return
         for device, page in self.pages.items():
             for scheme in SCHEMES:
                 page.emulate_media(color_scheme=scheme)

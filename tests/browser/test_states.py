@@ -1,6 +1,7 @@
 """Every state of the bell, with pictures of each in build/screenshots."""
 
 import contextlib
+import json
 import re
 import shutil
 from collections.abc import Iterator
@@ -8,6 +9,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Route, expect
 
+from tests.browser.bell import wait_until_live
 from tests.browser.gallery import DEVICES, PICTURES, Gallery
 from tests.browser.site import Site
 
@@ -54,11 +56,11 @@ def send_samples(site: Site, user: str) -> None:
     )
 
 
-def fail(route: Route) -> None:
-    """Respond as a gateway whose store is down."""
-    body = '{"errors": [{"code": "service_unavailable", "message": "The service is temporarily unavailable"}]}'
+def fail(route: Route, status: int = 503, code: str = "service_unavailable") -> None:
+    """Respond as a gateway that refuses, by default because its store is down."""
+    body = json.dumps({"errors": [{"code": code, "message": "The service is temporarily unavailable"}]})
     headers = {"Access-Control-Allow-Origin": "*", "Access-Control-Expose-Headers": "*", "X-Request-Id": "k3f9-0042"}
-    route.fulfill(status=503, content_type="application/json", headers=headers, body=body)
+    route.fulfill(status=status, content_type="application/json", headers=headers, body=body)
 
 
 def test_signed_out(gallery: Gallery, site: Site, user: str) -> None:
@@ -182,6 +184,50 @@ def test_a_list_as_a_part_of_a_page(gallery: Gallery, site: Site, user: str) -> 
     gallery.take("21-list-on-a-page")
 
 
+def test_settings(gallery: Gallery, site: Site, user: str) -> None:
+    preferences = "**/user_preferences"
+    gallery.route(preferences, lambda route: None)
+    gallery.goto(site.page(main=f"<h1>Settings</h1>{site.element(user, 'inbox-preferences', push_worker='/push.js')}"))
+    for page in gallery.pages.values():
+        expect(page.get_by_role("status", name="Loading")).to_be_visible()
+    gallery.take("22-settings-loading")
+    gallery.reroute(preferences, fail)
+    for page in gallery.pages.values():
+        page.reload()
+        expect(page.get_by_text("Settings couldn’t be loaded")).to_be_visible()
+    gallery.take("23-settings-failed")
+    gallery.reroute(preferences, lambda route: route.fallback())
+    site.request("POST", "/v2/channels/teams/tokens", user, json={"webhook": {"url": f"https://a.example/{user}"}})
+    send_samples(site, user)
+    for page in gallery.pages.values():
+        page.reload()
+        expect(page.get_by_role("switch", name="Teams for Billing")).to_be_visible()
+    gallery.take("24-settings")
+    gallery.reroute(preferences, fail)
+    for page in gallery.pages.values():
+        page.get_by_role("switch", name="Inbox for Billing").click()
+        expect(page.get_by_text("“Billing” couldn’t be changed")).to_be_visible()
+    gallery.take("25-settings-not-saved")
+    gallery.reroute(preferences, lambda route: route.fallback())
+    gallery.goto(site.bell_page(user))
+    for bell in gallery.bells:
+        bell.open()
+        bell.panel.get_by_role("button", name="Notification settings").click()
+        expect(bell.panel.get_by_role("switch", name="Teams for Billing")).to_be_visible()
+    gallery.take("26-settings-in-the-panel")
+
+
+def test_toasts(gallery: Gallery, site: Site, user: str) -> None:
+    gallery.goto(site.bell_page(user, toasts=""))
+    for page in gallery.pages.values():
+        wait_until_live(page)
+    send_samples(site, user)
+    for bell in gallery.bells:
+        bell.page.get_by_role("group", name="Payment failed").hover()  # which stops their time
+        expect(bell.page.get_by_role("group", name="Order 1043 has shipped")).to_be_visible()
+    gallery.take("27-toasts")
+
+
 def test_connections_that_end(gallery: Gallery, site: Site, user: str) -> None:
     send_samples(site, user)
     signed = {"api_key": None, "user_external_id": None, "user_hmac": None, "token": site.token(user)}
@@ -205,9 +251,7 @@ def test_connections_that_end(gallery: Gallery, site: Site, user: str) -> None:
         expect(bell.panel.get_by_text("You’re offline")).to_be_hidden()
         expect(bell.panel.get_by_text("Reconnecting…")).to_be_hidden()
 
-    gallery.route(
-        "**/notifications/*/read", lambda route: route.fulfill(status=403, headers={"Access-Control-Allow-Origin": "*"})
-    )
+    gallery.route("**/notifications/*/read", lambda route: fail(route, 403, "forbidden"))
     for bell in gallery.bells:
         bell.choose("Payment failed", "Mark as read")
         expect(bell.panel.get_by_text("A change was taken back")).to_be_visible()

@@ -9,6 +9,7 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
+from tests.browser.bell import open_bell
 from tests.browser.chromium import CHROMIUM
 from tests.browser.site import Site
 from tests.servers import API_KEY, user_hmac, wait_for
@@ -146,12 +147,25 @@ def test_a_page_that_comes_back_from_the_cache_of_the_browser_resumes(
         page.evaluate("addEventListener('pageshow', ({ persisted }) => (window.persisted = persisted))")
         page.goto(site.pages.add_page(""))
         expect_connections(site, 0)
-        site.send("Meanwhile", user)
+        sent = site.send("Meanwhile", user)
         page.go_back(wait_until="commit")
         expect_titles(page, "Meanwhile")
         assert page.evaluate("persisted")
         assert page.evaluate("client.state.resumed")
         expect_connections(site, 1)
+
+        bell = open_bell(page, site, user)
+        bell.open()
+        bell.expect_titles("Meanwhile")
+        page.evaluate("addEventListener('pageshow', ({ persisted }) => (window.persisted = persisted))")
+        page.goto(site.pages.add_page(""))
+        expect_connections(site, 0)
+        site.request("POST", f"/notifications/{sent}/read", user)
+        site.send("Later", user)
+        page.go_back(wait_until="commit")
+        bell.expect_titles("Later", "Meanwhile")
+        bell.expect_unread(1)
+        assert page.evaluate("persisted")
 
 
 def test_a_browser_that_is_offline_is_shown_at_once_and_resumes_when_it_is_back(

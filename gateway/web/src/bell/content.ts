@@ -23,9 +23,11 @@ export function showContent(target: HTMLElement, content: string, url: string): 
     .catch(() => {});
 }
 
+const INLINE = /<\/?([abius]|em|strong|span|code)\b[^<>]*>/gi; // tags that separate no words
+
 /** Return the text of a content, without its markup. */
 export function plainText(content: string): string {
-  const text = shortened(content).replace(/<(style|script)\b[^<]*(<\/\1|$)/gi, "");
+  const text = shortened(content).replace(/<(style|script)\b[^<]*(<\/\1|$)/gi, "").replace(INLINE, "");
   return decoded(text.replace(/<[^<>]*>/g, " ")).replace(/\s+/g, " ").trim();
 }
 

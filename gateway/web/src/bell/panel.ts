@@ -86,7 +86,7 @@ export function createPanel(
     ),
     bar,
     body,
-    undo.element,
+    h("div", { class: "above" }, undo.element), // the bar covers the list, and not what is below it
     status,
     h("slot", { name: "footer" }),
   );
