@@ -40,30 +40,44 @@ const SETTINGS = {
   write: false,
 };
 
+const styles = {
+  name: "styles",
+  setup({ onLoad }) {
+    onLoad({ filter: /\.css$/ }, async ({ path }) => {
+      const { code } = await transform(await readFile(path, "utf8"), { loader: "css", minify: true, charset: "utf8" });
+      const tight = code.trim().replace(/([:,(]) +/g, "$1").replace(/ +\)/g, ")"); // also the values of custom properties
+      return { contents: tight, loader: "text" };
+    });
+  },
+};
+
+/** Imports of modules that the bell has loaded already become what it makes available to the file (src/bell/shared.ts). */
+const shared = {
+  name: "shared",
+  async setup({ onResolve, onLoad }) {
+    const source = await readFile(`${root}src/bell/shared.ts`, "utf8");
+    const [, names] = /const SHARED = (\{.+\})/.exec(source);
+    const modules = [...source.matchAll(/from "(.+)"/g)].map(([, path]) => path);
+    onResolve({ filter: /^\.\// }, ({ path }) => (modules.includes(path) ? { path: "shared", namespace: "shared" } : null));
+    const contents = `export const ${names} = globalThis[Symbol.for("inbox-bell@" + __VERSION__)]`;
+    onLoad({ filter: /./, namespace: "shared" }, () => ({ contents }));
+  },
+};
+
 /** Files in dist/assets by name. A service worker is a classic script, because Firefox has no others. */
 const ASSETS = {
   html: { entry: "src/bell/html.ts", format: "esm" },
-  panel: { entry: "src/bell/panel.ts", format: "esm" },
+  panel: { entry: "src/bell/panel.ts", format: "esm", plugins: [styles, shared] },
   theme: { entry: "src/bell/theme.ts", format: "esm" },
   purify: { entry: "src/bell/purify.ts", format: "esm" },
-  settings: { entry: "src/bell/settings.ts", format: "esm" },
-  toast: { entry: "src/bell/toast.ts", format: "esm" },
+  settings: { entry: "src/bell/settings.ts", format: "esm", plugins: [styles, shared] },
+  toast: { entry: "src/bell/toast.ts", format: "esm", plugins: [styles, shared] },
   "push-worker": { entry: "src/bell/push_worker.ts", format: "iife" },
 };
 
 /** The pages, and their directories in src. */
 const PAGES = { demo: "demo", "demo-device": "demo/device", "demo-protocol": "demo/protocol", "demo-theme": "demo/theme", docs: "docs" };
 const COPIED = /\.(html|svg|png|webp|woff2)$/;
-
-const styles = {
-  name: "styles",
-  setup({ onLoad }) {
-    onLoad({ filter: /\.css$/ }, async ({ path }) => {
-      const { code } = await transform(await readFile(path, "utf8"), { loader: "css", minify: true, charset: "utf8" });
-      return { contents: code.trim(), loader: "text" };
-    });
-  },
-};
 
 /** What TypeScript knows of the elements of a page that loads the bell. */
 const BY_TAG = `declare global {
@@ -125,8 +139,7 @@ function printSizes() {
 const NOTICE = { banner: { js: `/*! inbox-gateway ${version}, Apache-2.0 */` } };
 await minified("src/client/index.ts", "client", NOTICE);
 if (existsSync(`${root}src/bell/index.ts`)) await minified("src/bell/index.ts", "inbox-bell", NOTICE);
-for (const [name, { entry, format }] of Object.entries(ASSETS))
-  if (existsSync(`${root}${entry}`)) await minified(entry, `assets/${name}`, { format });
+for (const [name, { entry, ...options }] of Object.entries(ASSETS)) await minified(entry, `assets/${name}`, options);
 const locales = existsSync(`${root}src/bell/locales`) ? (await readdir(`${root}src/bell/locales`)).sort() : [];
 for (const file of locales) await minified(`src/bell/locales/${file}`, `assets/locale-${basename(file, ".ts")}`);
 for (const [name, directory] of Object.entries(PAGES)) await page(name, directory);

@@ -11,8 +11,16 @@ import pytest
 
 from tests.npm import WEB, web_modules
 
-BUDGETS = {"client.js": 10 * 1024 + 512, "inbox-bell.js": 16 * 1024}
-"""Bytes that a browser loads, compressed. The bell contains the client."""
+PANEL = "assets/panel.js"
+BUDGETS = {
+    ("client.js",): 10_530,
+    ("inbox-bell.js",): 16_540,
+    ("inbox-bell.js", PANEL): 25_700,  # all that every page with a user loads
+    ("assets/settings.js",): 4_450,
+    ("assets/toast.js",): 2_100,
+    ("assets/html.js",): 1_730,
+}
+"""Bytes that a browser loads, compressed: one per cent more than what was reached. The bell contains the client."""
 
 
 @pytest.fixture(scope="module")
@@ -42,10 +50,10 @@ def test_the_committed_files_equal_those_of_a_build(built: Path) -> None:
     assert differing == [], "run `npm ci && npm run build` in gateway/web"
 
 
-@pytest.mark.parametrize("name", sorted(BUDGETS.keys() & files_in(WEB / "dist")))
-def test_a_module_is_within_its_budget(name: str) -> None:
-    size = len(gzip.compress((WEB / "dist" / name).read_bytes(), 9))
-    assert size <= BUDGETS[name], f"{name} has {size} bytes compressed"
+@pytest.mark.parametrize("names", BUDGETS, ids=" ".join)
+def test_modules_are_within_their_budget(names: tuple[str, ...]) -> None:
+    size = sum(len(gzip.compress((WEB / "dist" / name).read_bytes(), 9)) for name in names)
+    assert size <= BUDGETS[names], f"{' and '.join(names)} have {size} bytes compressed"
 
 
 @pytest.mark.parametrize("name", sorted(name for name in files_in(WEB / "dist") if name.endswith(".js")))

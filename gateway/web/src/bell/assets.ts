@@ -7,7 +7,26 @@ export function asset(name: string, url: string): string {
   return new URL(`inbox-assets/${__VERSION__}/${name}`, base).href;
 }
 
-/** Import a module that is loaded only when it is needed. */
+const failures = new Map<string, number>();
+
+/**
+ * Import a module that is loaded only when it is needed. After a failure, call this again later: during an upgrade, a
+ * gateway of the version before does not have the file.
+ */
 export function load<Module>(name: string, url: string): Promise<Module> {
-  return import(asset(name, url)) as Promise<Module>;
+  return loadFrom(asset(name, url));
+}
+
+/** Import the module at an address. Browsers keep the failure of a module, so that another attempt needs another address. */
+export function loadFrom<Module>(address: string): Promise<Module> {
+  const failed = failures.get(address);
+  return import(failed ? `${address}?retry=${failed}` : address).catch((error) => {
+    if (!isPinned(address)) failures.set(address, (failed ?? 0) + 1);
+    throw error;
+  }) as Promise<Module>;
+}
+
+/** Whether an import map of the page has the address, and may have its hash. Another address would not be checked. */
+function isPinned(address: string): boolean {
+  return [...document.scripts].some(({ type, text }) => type === "importmap" && text.includes(new URL(address).pathname));
 }

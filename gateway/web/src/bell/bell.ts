@@ -2,7 +2,6 @@ import type { Client, Notification } from "../client/types.ts";
 import { load } from "./assets.ts";
 import { BELL, drawing, h, set, write } from "./dom.ts";
 import { InboxElement } from "./element.ts";
-import { contain } from "./keyboard.ts";
 import type { Panel } from "./panel.ts";
 import { place } from "./place.ts";
 import { resumePush, settingsOf } from "./preferences.ts";
@@ -34,7 +33,6 @@ export class InboxBell extends InboxElement {
     popover.addEventListener("beforetoggle", ({ newState }) => {
       if (newState === "closed" && popover.contains(this.root.activeElement)) button.focus();
     });
-    popover.addEventListener("keydown", (event) => fillsScreen() && contain(event, popover));
     // The Tab key leaves the panel at its end, and nothing should stay open behind the focus.
     popover.addEventListener("focusout", ({ relatedTarget: to }) => to && !this.root.contains(to as Node) && this.close());
   }
@@ -60,7 +58,7 @@ export class InboxBell extends InboxElement {
     this.#arrived = 0;
     write(this.#live, "");
     this.#load = () => (this.#panel ??= this.#create(client, signal));
-    (globalThis.requestIdleCallback ?? setTimeout)(() => signal.aborted || this.#load());
+    if (client) (globalThis.requestIdleCallback ?? setTimeout)(() => signal.aborted || this.#load());
     if (this.#opened) this.#load();
     const count = () => this.#count(client?.counts.unreadCount ?? 0);
     client?.addEventListener("counts", count, { signal });
@@ -70,19 +68,11 @@ export class InboxBell extends InboxElement {
   }
 
   async #create(client: Client | null, signal: AbortSignal): Promise<Panel | null> {
-    try {
-      const panel = await this.createPanel(client, signal, settingsOf, () => this.close());
-      if (!panel) return null;
-      this.#popover.replaceChildren(panel.element);
-      this.#popover.addEventListener("keydown", panel.keydown, { signal });
-      panel.show(this.#opened !== null);
-      return panel;
-    } catch (error) {
-      this.#panel = undefined; // so that the next opening tries again
-      this.#popover.replaceChildren(h("p", { part: "failed", role: "alert" }, this.text("failed")));
-      this.emit("inbox-error", { error: error as Error });
-      return null;
-    }
+    const panel = await this.createPanel(this.#popover, client, signal, settingsOf, () => this.close());
+    if (!panel) return null;
+    this.#popover.addEventListener("keydown", panel.keydown, { signal });
+    panel.show(this.#opened !== null);
+    return panel;
   }
 
   /** Fetch the list, because the pointer or the focus says that it will be opened. */
@@ -125,6 +115,7 @@ export class InboxBell extends InboxElement {
     this.#opened?.abort();
     this.#opened = open ? new AbortController() : null;
     this.#load().then((panel) => panel?.show(this.#opened !== null));
+    this.loadAgain();
     if (!this.#opened) return;
     const { signal } = this.#opened;
     const move = () => place(popover, this.#button, Math.min(600, innerHeight * 0.8));

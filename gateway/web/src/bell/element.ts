@@ -1,7 +1,7 @@
 import type { Client, ClientOptions } from "../client/types.ts";
 import { load } from "./assets.ts";
 import { type Config, configOf } from "./config.ts";
-import { set } from "./dom.ts";
+import { h, set } from "./dom.ts";
 import { english, type Key, type Locale, localeFor, type Messages } from "./locale.ts";
 import type { Panel, PanelOptions } from "./panel.ts";
 import { join, leave, serves, type Session } from "./session.ts";
@@ -11,6 +11,8 @@ import type { InboxEvents } from "./types.ts";
 const CREDENTIALS = ["api-key", "user-external-id", "user-email", "user-hmac", "token", "url"];
 const ATTRIBUTES = [...CREDENTIALS, "locale", "theme", "tabs", "toasts", "push-worker"];
 const PROPERTIES = ["getToken", "client", "messages"];
+
+const LONGEST_PAUSE_MS = 30_000;
 
 const addressOf = ({ url }: InboxElement, client: Client | null) => client?.url || url || location.origin;
 
@@ -108,17 +110,60 @@ export abstract class InboxElement extends HTMLElement {
    */
   protected abstract show(client: Client | null, signal: AbortSignal): void;
 
-  /** Load and create what shows the notifications. Null if the client was replaced meanwhile. */
+  /** Ends the pause before the next attempt to load the panel, if the last one has failed. */
+  protected loadAgain = (): void => {};
+
+  /**
+   * Load what shows the notifications, create it, and show it in `place`. Null if the client was replaced meanwhile.
+   *
+   * A file that cannot be loaded is requested again and again: during an upgrade, a gateway of the version before does
+   * not have it.
+   */
   protected async createPanel(
+    place: HTMLElement | ShadowRoot,
     client: Client | null,
     signal: AbortSignal,
     settings: PanelOptions["settings"],
     close?: () => void,
   ): Promise<Panel | null> {
-    const { createPanel, panelSheet } = await load<typeof import("./panel.ts")>("panel.js", addressOf(this, client));
-    if (signal.aborted) return null;
-    adopt(this.root, panelSheet());
-    return createPanel(this, client, signal, { settings, close });
+    let loaded: typeof import("./panel.ts") | undefined;
+    for (let attempt = 0; !loaded; attempt++) {
+      try {
+        loaded = await load<typeof import("./panel.ts")>("panel.js", addressOf(this, client));
+      } catch (error) {
+        if (signal.aborted) return null;
+        if (!attempt) this.emit("inbox-error", { error: error as Error });
+        await this.#pause(place, close, 1000 + Math.random() * Math.min(LONGEST_PAUSE_MS, 1000 * 2 ** attempt));
+      }
+      if (signal.aborted) return null;
+    }
+    adopt(this.root, loaded.panelSheet());
+    const panel = loaded.createPanel(this, client, signal, { settings, close });
+    this.#fill(place, panel.element);
+    return panel;
+  }
+
+  /** Show that the panel could not be loaded, and return when it is time for the next attempt. */
+  #pause(place: HTMLElement | ShadowRoot, close: (() => void) | undefined, ms: number): Promise<void> {
+    return new Promise((resolve) => {
+      this.loadAgain = resolve;
+      setTimeout(resolve, ms);
+      if (place.querySelector(".failed")) return; // it would be read out again
+      const click = () => {
+        this.#fill(place);
+        this.loadAgain();
+      };
+      const button = (key: Key, click: () => void) => h("button", { part: "plain", click }, this.text(key));
+      const failed = h("p", { part: "failed", role: "alert" }, this.text("failed"));
+      this.#fill(place, h("div", { part: "state" }, failed, button("retry", click), close && button("close", close)));
+    });
+  }
+
+  /** Replace the contents of `place`, and keep the focus in it. */
+  #fill(place: HTMLElement | ShadowRoot, ...contents: Node[]): void {
+    const active = place.contains(this.root.activeElement) && place instanceof HTMLElement;
+    place.replaceChildren(...contents);
+    if (active) place.focus();
   }
 
   async #apply(): Promise<void> {
@@ -148,7 +193,8 @@ export abstract class InboxElement extends HTMLElement {
     this.saved = inbox;
     this.refresh();
     const { theme } = inbox;
-    const sheet = theme && (await load<typeof import("./theme.ts")>("theme.js", client.url)).themeSheet(theme);
+    const loaded = theme && (await load<typeof import("./theme.ts")>("theme.js", client.url).catch(() => undefined));
+    const sheet = loaded && loaded.themeSheet(theme);
     if (signal.aborted) return;
     const others = this.root.adoptedStyleSheets.filter((other) => other !== this.#themed);
     this.root.adoptedStyleSheets = sheet ? [...others, sheet] : others;

@@ -5,6 +5,7 @@
  * nothing. Then only what the rules below know is kept: no styles, classes, ids, forms or frames.
  */
 
+import { loadFrom } from "./assets.ts";
 import css from "./content.css";
 import { safeUrl } from "./links.ts";
 
@@ -49,7 +50,7 @@ export async function nodesOf(content: string): Promise<ChildNode[]> {
   const html = withoutInlineCode(content);
   const inert: Sanitizing = document.implementation.createHTMLDocument("").body;
   if (!inert.setHTML) {
-    const { sanitized } = (await import(new URL("purify.js", import.meta.url).href)) as typeof import("./purify.ts");
+    const { sanitized } = await loadFrom<typeof import("./purify.ts")>(new URL("purify.js", import.meta.url).href);
     return restricted(sanitized(html));
   }
   inert.setHTML(html, { sanitizer: SANITIZER });

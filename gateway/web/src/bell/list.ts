@@ -5,16 +5,10 @@ import { settingsOf } from "./preferences.ts";
 /** `<inbox-list>`: the inbox as a part of a page. */
 export class InboxList extends InboxElement {
   protected override async show(client: Client | null, signal: AbortSignal): Promise<void> {
-    try {
-      const panel = await this.createPanel(client, signal, settingsOf);
-      if (!panel) return;
-      if (this.locale) panel.element.dir = this.texts.direction;
-      panel.element.addEventListener("keydown", panel.keydown);
-      this.root.replaceChildren(panel.element);
-      panel.show(true);
-    } catch (error) {
-      this.root.replaceChildren(this.text("failed"));
-      this.emit("inbox-error", { error: error as Error });
-    }
+    const panel = await this.createPanel(this.root, client, signal, settingsOf);
+    if (!panel) return;
+    if (this.locale) panel.element.dir = this.texts.direction;
+    panel.element.addEventListener("keydown", panel.keydown);
+    panel.show(true);
   }
 }

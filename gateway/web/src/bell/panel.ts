@@ -5,7 +5,7 @@ import { commands } from "./commands.ts";
 import { h, set, write } from "./dom.ts";
 import type { InboxElement } from "./element.ts";
 import { icon, iconButton } from "./icons.ts";
-import { reachable } from "./keyboard.ts";
+import { contain, reachable } from "./keyboard.ts";
 import css from "./panel.css";
 import { safeUrl } from "./links.ts";
 import { PANEL_ENGLISH } from "./panel_english.ts";
@@ -129,6 +129,8 @@ export function createPanel(
   }
 
   function keydown(event: KeyboardEvent) {
+    const modal = element.closest<HTMLElement>("[aria-modal]"); // a panel that fills the screen
+    if (modal) contain(event, modal);
     const undone = event.key === "z" && (event.ctrlKey || event.metaKey) && undo.undo();
     const entered = event.key === "ArrowDown" && !event.defaultPrevented && lists[at]?.focus();
     if (undone || entered) event.preventDefault();
