@@ -13,12 +13,12 @@ from tests.npm import WEB, web_modules
 
 PANEL = "assets/panel.js"
 BUDGETS = {
-    ("client.js",): 10_530,
-    ("inbox-bell.js",): 16_540,
-    ("inbox-bell.js", PANEL): 25_700,  # all that every page with a user loads
+    ("client.js",): 10_640,
+    ("inbox-bell.js",): 16_680,
+    ("inbox-bell.js", PANEL): 25_980,  # all that every page with a user loads
     ("assets/settings.js",): 4_450,
-    ("assets/toast.js",): 2_100,
-    ("assets/html.js",): 1_730,
+    ("assets/toast.js",): 2_140,
+    ("assets/html.js",): 1_760,
 }
 """Bytes that a browser loads, compressed: one per cent more than what was reached. The bell contains the client."""
 
