@@ -327,7 +327,7 @@ export class LiveClient extends EventTarget {
   #onAccepted(): void {
     const end = () => {
       // The gateway ends the connection of a leading tab, and it knows of no other.
-      if (!this.#tabs.leading) this.#connection?.end({ reason: "the token has ended", code: TOKEN_EXPIRED });
+      if (!this.#tabs.leading) this.#connection?.end({ reason: "token ended", code: TOKEN_EXPIRED });
     };
     this.#credentials.accepted(() => this.#renewInTime(), end);
   }

@@ -124,7 +124,7 @@ async function poll(target: Target, signal: AbortSignal, { received, message }: 
     if (reason) message({ type: "reset", ...counts, position, reason });
     events.forEach(message);
   }
-  return { reason: "polled for long enough" };
+  return { reason: "polled" };
 }
 
 /** Return the response to a request for messages. Throws InboxError for a refusal. */
