@@ -16,6 +16,8 @@ const LONGEST_PAUSE_MS = 30_000;
 
 const addressOf = ({ url }: InboxElement, client: Client | null) => client?.url || url || location.origin;
 
+const HINT_AFTER_MS = 2000; // a page may name the user by a script
+
 const camel = (name: string) => name.replace(/-(.)/g, (_, letter: string) => letter.toUpperCase());
 
 /**
@@ -187,7 +189,10 @@ export abstract class InboxElement extends HTMLElement {
       );
     client?.connect();
     this.show(client, signal);
-    if (!client) return;
+    if (!client) {
+      setTimeout(() => signal.aborted || this.#hint(), HINT_AFTER_MS);
+      return;
+    }
     const { inbox = {} } = await configOf(client);
     if (signal.aborted) return;
     this.saved = inbox;
@@ -242,6 +247,15 @@ export abstract class InboxElement extends HTMLElement {
       }
     }
     return this.#session && this.#session.client;
+  }
+
+  /** Tell developers what is missing. It is no error: the user may be signed out. */
+  #hint(): void {
+    if (this.token || this.getToken || this.userExternalId || this.userEmail) return; // an error was reported
+    const found = this.getAttributeNames().join(", ") || "no attributes";
+    console.info(
+      `Inbox: <${this.localName}> names no user. Set token or getToken, or api-key, user-hmac and user-external-id or user-email. It has ${found}.`,
+    );
   }
 
   #leave(): void {

@@ -24,7 +24,6 @@ export function panelSheet(): CSSStyleSheet {
 
 const RECONNECTING_AFTER_MS = 3000; // most reconnections are over before
 const TICK_MS = 30_000;
-const HINT_AFTER_MS = 2000; // a page may name the user by a script
 
 /** Header, tabs, lists and footer: the inbox of a user, in a popover or on a page. */
 export interface Panel {
@@ -189,7 +188,6 @@ export function createPanel(
   }
 
   showState();
-  if (!client) setTimeout(() => signal.aborted || hint(host), HINT_AFTER_MS);
   if (client) {
     const on = (target: EventTarget, type: string, listener: (event: any) => void) =>
       target.addEventListener(type, listener, { signal });
@@ -226,13 +224,4 @@ export function createPanel(
       markSeen();
     },
   };
-}
-
-/** Tell developers what is missing. It is no error: the user may be signed out. */
-function hint(host: InboxElement): void {
-  if (host.token || host.getToken || host.userExternalId || host.userEmail) return; // an error was reported
-  const found = host.getAttributeNames().join(", ") || "no attributes";
-  console.info(
-    `Inbox: <${host.localName}> names no user. Set token or getToken, or api-key, user-hmac and user-external-id or user-email. It has ${found}.`,
-  );
 }
