@@ -23,7 +23,7 @@ FLOORS: Mapping[str, float] = {
     "gateway": 96,
     "gateway/api": 98,
     "gateway/api/core": 98,
-    "gateway/api/demo": 98,
+    "gateway/api/demo": 96,
     "gateway/api/system": 98,
     "gateway/api/v1": 98,
     "gateway/api/v2": 98,
