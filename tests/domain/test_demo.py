@@ -3,7 +3,8 @@
 import pytest
 
 from gateway.domain.demo import is_demo
-from gateway.domain.principal import DEFAULT_WORKSPACE, Project, ProjectId, WorkspaceId
+from gateway.domain.ids import ProjectId, WorkspaceId
+from gateway.domain.principal import DEFAULT_WORKSPACE, Project
 
 
 @pytest.mark.parametrize(
