@@ -80,6 +80,27 @@ def test_a_deletion_is_sent_when_the_time_to_undo_it_is_over(page: Page, site: S
     expect(bell.panel.get_by_role("button", name="Undo")).to_be_hidden()
 
 
+def test_archiving_all_that_are_read_can_be_undone(page: Page, site: Site, user: str) -> None:
+    sent = [site.send(title, user) for title in ("Two", "One")]
+    site.request("POST", f"/notifications/{sent[0]}/read", user)
+    bell = open_bell(page, site, user)
+    bell.open()
+    bell.expect_titles("One", "Two")
+    archive = bell.panel.get_by_role("button", name="Archive all read")
+    archive.click()
+    bell.expect_titles("One")
+    bell.undo()
+    bell.expect_titles("One", "Two")
+    archive.click()
+    bell.expect_titles("One")
+    # What is read afterwards stays where it is: those that were read before are archived first.
+    bell.item("One").click()
+    bell.expect_unread(0)
+    wait_for(lambda: site.inbox(user, archived="true")["total"] == 1, "the archive to have one")
+    bell.expect_titles("One")
+    assert [item["title"] for item in site.inbox(user, archived="false")["notifications"]] == ["One"]
+
+
 def test_a_refused_action_is_taken_back(page: Page, site: Site, user: str, errors: list[str]) -> None:
     held: list[tuple[WebSocketRoute, Any]] = []
     holding = False

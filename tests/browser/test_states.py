@@ -7,9 +7,9 @@ import shutil
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, Route, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
-from tests.browser.bell import wait_until_live
+from tests.browser.bell import Bell, wait_until_live
 from tests.browser.gallery import DEVICES, PICTURES, Gallery
 from tests.browser.site import Site
 
@@ -116,7 +116,7 @@ def test_loading_and_failing(gallery: Gallery, site: Site, user: str) -> None:
         expect(bell.panel.get_by_role("status", name="Loading")).to_be_visible()
     gallery.take("09-loading")
 
-    gallery.reroute(PAGES, fail)
+    gallery.reroute(PAGES, lambda route: fail(route))
     for bell in gallery.bells:
         bell.page.reload()
         bell.button.click()
@@ -191,7 +191,7 @@ def test_settings(gallery: Gallery, site: Site, user: str) -> None:
     for page in gallery.pages.values():
         expect(page.get_by_role("status", name="Loading")).to_be_visible()
     gallery.take("22-settings-loading")
-    gallery.reroute(preferences, fail)
+    gallery.reroute(preferences, lambda route: fail(route))
     for page in gallery.pages.values():
         page.reload()
         expect(page.get_by_text("Settings couldn’t be loaded")).to_be_visible()
@@ -203,7 +203,7 @@ def test_settings(gallery: Gallery, site: Site, user: str) -> None:
         page.reload()
         expect(page.get_by_role("switch", name="Teams for Billing")).to_be_visible()
     gallery.take("24-settings")
-    gallery.reroute(preferences, fail)
+    gallery.reroute(preferences, lambda route: fail(route))
     for page in gallery.pages.values():
         page.get_by_role("switch", name="Inbox for Billing").click()
         expect(page.get_by_text("“Billing” couldn’t be changed")).to_be_visible()
@@ -261,4 +261,43 @@ def test_connections_that_end(gallery: Gallery, site: Site, user: str) -> None:
     site.revoke_tokens(user)
     for bell in gallery.bells:
         expect(bell.panel.get_by_text("Your session has ended")).to_be_visible()
+        expect(bell.panel.get_by_text("token_revoked")).to_be_hidden()
+        expect(bell.button).to_have_accessible_name("Notifications")  # and no number that may be wrong
     gallery.take("18-session-ended")
+
+
+def test_a_panel_whose_module_is_late_or_fails(gallery: Gallery, site: Site, user: str) -> None:
+    site.send("Welcome to Shop", user)
+    gallery.route("**/panel.js*", lambda route: None)
+    gallery.goto(site.bell_page(user))
+    for bell in gallery.bells:
+        bell.expect_unread(1)
+        bell.open()
+        expect(bell.panel.get_by_role("status", name="Loading")).to_be_visible()
+    gallery.take("22-module-is-late")
+    _, phone = gallery.bells
+    phone.panel.get_by_role("button", name="Close").click()  # nothing else can, on a phone
+    expect(phone.panel).to_be_hidden()
+
+    gallery.reroute("**/panel.js*", lambda route: route.abort())
+    for bell in gallery.bells:
+        bell.page.reload()
+        bell.open()
+        expect(bell.panel.get_by_text("Notifications couldn’t be loaded")).to_be_visible()
+    gallery.take("23-module-failed")
+    gallery.reroute("**/panel.js*", lambda route: route.fallback())
+    for bell in gallery.bells:
+        bell.expect_titles("Welcome to Shop")  # it is loaded again by itself
+
+
+def test_a_page_that_does_not_say_that_it_can_be_dark_has_a_light_bell(page: Page, site: Site, user: str) -> None:
+    page.emulate_media(color_scheme="dark")
+    surfaces = {}
+    for scheme in ("", "light dark", "dark"):
+        head = f'<meta name="color-scheme" content="{scheme}">{site.script()}'
+        page.goto(site.pages.add_page(site.element(user), head=head))
+        bell = Bell(page)
+        bell.expect_unread(0)
+        bell.open()
+        surfaces[scheme] = bell.panel.evaluate("panel => getComputedStyle(panel).backgroundColor")
+    assert surfaces == {"": "rgb(255, 255, 255)", "light dark": "rgb(24, 25, 27)", "dark": "rgb(24, 25, 27)"}

@@ -100,7 +100,7 @@ declare class Actions extends LiveClient {
     seenAll(filter?: Filter): Promise<void>;
     archiveAll(filter?: Filter): Promise<void>;
     /** Show an action in all inboxes. `commit` sends it, `undo` takes it back unless it was sent. */
-    prepare(name: "delete" | "archive", id: string): {
+    prepare(name: "delete" | "archive", target: string | Filter): {
         commit(): Promise<void>;
         undo(): void;
     };
@@ -348,8 +348,11 @@ interface Client extends EventTarget {
     readAll(filter?: Filter): Promise<void>;
     seenAll(filter?: Filter): Promise<void>;
     archiveAll(filter?: Filter): Promise<void>;
-    /** Show an action in all inboxes without sending it. Returns functions that send it or take it back: for an undo. */
-    prepare(action: "delete" | "archive", id: string): {
+    /**
+     * Show an action on one notification, or on all that match a filter, in all inboxes without sending it. Returns
+     * functions that send it or take it back: for an undo.
+     */
+    prepare(action: "delete" | "archive", target: string | Filter): {
         commit(): Promise<void>;
         undo(): void;
     };

@@ -245,8 +245,11 @@ interface Client extends EventTarget {
     readAll(filter?: Filter): Promise<void>;
     seenAll(filter?: Filter): Promise<void>;
     archiveAll(filter?: Filter): Promise<void>;
-    /** Show an action in all inboxes without sending it. Returns functions that send it or take it back: for an undo. */
-    prepare(action: "delete" | "archive", id: string): {
+    /**
+     * Show an action on one notification, or on all that match a filter, in all inboxes without sending it. Returns
+     * functions that send it or take it back: for an undo.
+     */
+    prepare(action: "delete" | "archive", target: string | Filter): {
         commit(): Promise<void>;
         undo(): void;
     };

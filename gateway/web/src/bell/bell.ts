@@ -2,6 +2,7 @@ import type { Client, Notification } from "../client/types.ts";
 import { load } from "./assets.ts";
 import { BELL, drawing, h, set, write } from "./dom.ts";
 import { InboxElement } from "./element.ts";
+import { frame, SKELETON_AFTER_MS } from "./frame.ts";
 import type { Panel } from "./panel.ts";
 import { place } from "./place.ts";
 import { resumePush, settingsOf } from "./preferences.ts";
@@ -60,8 +61,9 @@ export class InboxBell extends InboxElement {
     this.#load = () => (this.#panel ??= this.#create(client, signal));
     if (client) (globalThis.requestIdleCallback ?? setTimeout)(() => signal.aborted || this.#load());
     if (this.#opened) this.#load();
-    const count = () => this.#count(client?.counts.unreadCount ?? 0);
-    client?.addEventListener("counts", count, { signal });
+    // In the same task, a state is followed by the counts that came with it.
+    const count = () => queueMicrotask(() => signal.aborted || this.#count(client));
+    for (const type of ["counts", "state"]) client?.addEventListener(type, count, { signal });
     client?.addEventListener("new", ({ detail }: any) => this.#arrive(client, detail as Notification, signal), { signal });
     count();
     if (client) resumePush(this, client, signal);
@@ -80,8 +82,11 @@ export class InboxBell extends InboxElement {
     (await this.#load())?.prepare();
   }
 
-  #count(count: number): void {
-    set(this.#button, "aria-label", this.text("bell", { count }));
+  /** Show how many are unread, once the gateway has said so, and as long as the user has access. */
+  #count(client: Client | null): void {
+    const known = client && client.position !== null && client.state.status !== "ended";
+    const count = known ? client.counts.unreadCount : 0;
+    set(this.#button, "aria-label", known ? this.text("bell", { count }) : this.text("title"));
     this.#badge.hidden = !count;
     write(this.#badge, this.upTo99(count));
   }
@@ -118,6 +123,8 @@ export class InboxBell extends InboxElement {
     this.loadAgain();
     if (!this.#opened) return;
     const { signal } = this.#opened;
+    const wait = () => signal.aborted || popover.hasChildNodes() || popover.append(frame(this));
+    setTimeout(wait, SKELETON_AFTER_MS);
     const move = () => place(popover, this.#button, Math.min(600, innerHeight * 0.8));
     for (const type of ["scroll", "resize"]) addEventListener(type, move, { signal, capture: true, passive: true });
     move();

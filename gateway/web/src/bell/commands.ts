@@ -10,7 +10,15 @@ export function commands({ emit, text }: InboxElement, client: Client, bar: Undo
   // A refused action is reported by the client's "error" event, for all elements at once.
   const send = (accepted: Promise<void>) => void accepted.catch(() => {});
 
+  let sweeping = false; // all that are read will be archived
+
+  /** Archive those that are read now, before another becomes so. */
+  function archiveFirst() {
+    if (sweeping) bar.end();
+  }
+
   function toggleRead({ id, read_at }: Notification) {
+    archiveFirst();
     send(read_at === null ? client.read(id) : client.unread(id));
   }
 
@@ -30,6 +38,7 @@ export function commands({ emit, text }: InboxElement, client: Client, bar: Undo
   return {
     /** Mark as read. Returns false if the page has cancelled the event, and follows the link itself. */
     open(notification: Notification, url = ""): boolean {
+      archiveFirst();
       const followed = emit("inbox-item-click", { notification, url: url || null }, true);
       if (notification.read_at === null) send(client.read(notification.id));
       return followed;
@@ -38,8 +47,20 @@ export function commands({ emit, text }: InboxElement, client: Client, bar: Undo
     /** Return what a key does. */
     byKey: { r: toggleRead, e: toggleArchived, Delete: remove, Backspace: remove } as Record<string, (notification: Notification) => void>,
 
+    readAll(filter: Filter) {
+      archiveFirst();
+      send(client.readAll({ ...filter, read: false }));
+    },
+
+    /** Archive all that are read, after some seconds in which the user can undo it. */
     archiveRead(filter: Filter) {
-      send(client.archiveAll({ ...filter, read: true }));
+      const { commit, undo } = client.prepare("archive", { ...filter, read: true });
+      const end = (run: () => void) => () => {
+        sweeping = false;
+        run();
+      };
+      bar.show("archive", text("archived"), [text("undo"), end(undo)], end(() => send(commit())));
+      sweeping = true;
     },
 
     menu(notification: Notification): MenuItem[] {

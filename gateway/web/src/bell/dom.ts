@@ -46,6 +46,8 @@ export function drawing(d: string): Element {
   return svg;
 }
 
+export const CLOSE = "m5 5 10 10M15 5 5 15";
+
 export const BELL =
   "M10 2.5a5 5 0 0 0-5 5c0 4-1.2 5.3-1.8 6-.4.4-.1 1 .5 1h12.6c.6 0 .9-.6.5-1-.6-.7-1.8-2-1.8-6a5 5 0 0 0-5-5ZM8 17a2.7 2.7 0 0 0 4 0";
 

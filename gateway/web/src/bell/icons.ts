@@ -1,4 +1,4 @@
-import { BELL, drawing, h } from "./dom.ts";
+import { BELL, CLOSE, drawing, h } from "./dom.ts";
 
 const ICONS = {
   alert: "M10 6v4.5M10 13.5h.01M17.5 10a7.5 7.5 0 1 1-15 0 7.5 7.5 0 0 1 15 0Z",
@@ -6,7 +6,7 @@ const ICONS = {
   back: "m12 4.5-5.5 5.5 5.5 5.5",
   bell: BELL,
   check: "m4 10.5 4 4 8-9",
-  close: "m5 5 10 10M15 5 5 15",
+  close: CLOSE,
   delete: "M3.5 5.5h13M8 5.5V3h4v2.5M5 5.5l.7 11h8.6l.7-11M8.3 8.5v5M11.7 8.5v5",
   dot: "M14 10a4 4 0 1 1-8 0 4 4 0 0 1 8 0Z",
   inbox: "M3 11.5 5.5 4h9l2.5 7.5V16H3ZM3 11.5h4a3.1 3.1 0 0 0 6 0h4",

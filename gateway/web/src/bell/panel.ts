@@ -54,7 +54,8 @@ export function createPanel(
   texts.learn(PANEL_ENGLISH);
   const tabs = tabsOf(host);
   const lists: (Rows | undefined)[] = [];
-  const undo = undoBar();
+  const undo = undoBar(() => lists[at]?.focus() || lists[at]?.element.focus());
+  const does = client && commands(host, client, undo);
   let at = 0;
   let settings: HTMLElement | undefined;
   let visible = false;
@@ -65,9 +66,7 @@ export function createPanel(
   const instead = h("div");
   const body = h("div", { class: "body" }, instead);
   const status = h("div", { part: "status", role: "status", hidden: true });
-  const readAll = iconButton("readAll", text("read_all"), "read-all", () => {
-    client!.readAll({ ...tabs[at]!.filter, read: false }).catch(() => {});
-  });
+  const readAll = iconButton("readAll", text("read_all"), "read-all", () => does!.readAll(tabs[at]!.filter));
   const title = h("slot", { name: "header" }, text("title"));
   const back = iconButton("back", text("back"), "back", () => showSettings(false));
   const openSettings = iconButton("settings", text("settings"), "open-settings", () => showSettings(true));
@@ -98,7 +97,7 @@ export function createPanel(
     });
     if (!lists[at]) {
       const store = client!.inbox({ filter: tabs[at]!.filter });
-      const list = (lists[at] = createRows(host, store, commands(host, client!, undo), empty, signal));
+      const list = (lists[at] = createRows(host, store, does!, empty, signal));
       set(list.element, "id", `list${at}`);
       set(list.element, "aria-labelledby", `tab${at}`);
       body.append(list.element);
@@ -160,8 +159,7 @@ export function createPanel(
               ? {
                   icon: "alert",
                   title: text("ended"),
-                  hint: text("ended_hint"),
-                  detail: state.reason,
+                  hint: text("ended_hint"), // why, is for developers: in the console, and in "inbox-state"
                   action: [text("retry"), () => client!.connect()],
                 }
               : { icon: "bell", title: text("signed_out"), hint: text("signed_out_hint") },

@@ -24,7 +24,7 @@ export function createRow(host: InboxElement, notification: Notification): Row {
   const row = { element, notification, show, tick, choose };
 
   function build() {
-    const { title, content, category, sent_at, action_url } = notification;
+    const { title, content, sent_at, action_url } = notification;
     const actions = actionsOf(notification);
     const body = content ? h("div", { part: "content", dir: "auto" }) : "";
     if (body) showContent(body, content!, host.using?.url ?? "");
@@ -41,7 +41,7 @@ export function createRow(host: InboxElement, notification: Notification): Row {
     }
     element.replaceChildren(
       h("span", { part: "dot" }),
-      h("span", { part: "avatar", "aria-hidden": "true" }, initials(category) || icon("bell")),
+      avatar(notification),
       // The link covers the whole row, so that Ctrl, the middle button and the context menu work everywhere.
       h("a", { part: "item-title", href, tabindex: -1, dir: "auto" }, title),
       time,
@@ -58,13 +58,18 @@ export function createRow(host: InboxElement, notification: Notification): Row {
     const old = notification;
     if (old === next && !first) return;
     row.notification = notification = next;
-    const { title, content, read_at } = next;
     if (first || CONTENT.some((name) => old[name] !== next[name])) build();
-    const unread = read_at === null;
-    set(element, "data-unread", unread);
-    // The name of the row is read out when it gets the focus.
-    set(element, "aria-label", `${unread ? `${host.text("is_unread")} ` : ""}${title}. ${plainText(content ?? "").slice(0, 200)}`);
+    set(element, "data-unread", next.read_at === null);
+    name();
     tick();
+  }
+
+  /** Set what is read out when the row gets the focus. */
+  function name() {
+    const { title, content, category, sent_at, read_at } = notification;
+    const text = [title, plainText(content ?? "").slice(0, 200), [category, ago(sent_at, host.texts.tag)].filter(Boolean).join(", ")];
+    const sentences = text.filter(Boolean).map((part) => part.replace(/[.\s]*$/, "."));
+    set(element, "aria-label", [read_at === null && host.text("is_unread"), ...sentences].filter(Boolean).join(" "));
   }
 
   function tick() {
@@ -72,6 +77,7 @@ export function createRow(host: InboxElement, notification: Notification): Row {
   }
 
   function choose(chosen: boolean) {
+    if (chosen) name(); // with the time of now
     for (const each of [element, ...element.querySelectorAll("button, .action")]) reachable(each, chosen);
   }
 
@@ -90,6 +96,16 @@ function filled(template: HTMLTemplateElement, notification: Notification): Node
     write(element, plainText(textOf(value)));
   }
   return copy;
+}
+
+/** Return the picture of a notification, `custom_attributes.icon`, or else the initials of its category. */
+function avatar({ category, custom_attributes }: Notification): HTMLElement {
+  const letters = h("span", { part: "avatar", "aria-hidden": "true" }, initials(category) || icon("bell"));
+  const src = safeUrl(custom_attributes?.["icon"]);
+  if (!src?.startsWith("https:")) return letters;
+  const picture = h("img", { part: "avatar", alt: "", loading: "lazy", referrerpolicy: "no-referrer", error: () => picture.replaceWith(letters) });
+  picture.src = src;
+  return picture;
 }
 
 function initials(category: string | null): string {

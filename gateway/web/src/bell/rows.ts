@@ -6,10 +6,10 @@ import { icon } from "./icons.ts";
 import { move } from "./keyboard.ts";
 import { openMenu } from "./menu.ts";
 import { createRow, type Row } from "./row.ts";
-import { placeholder, type Placeholder, plainButton, skeleton } from "./states.ts";
+import { SKELETON_AFTER_MS, skeleton } from "./frame.ts";
+import { placeholder, type Placeholder, plainButton } from "./states.ts";
 
-const SKELETON_AFTER_MS = 200; // a response that comes sooner shows no skeleton,
-const SKELETON_MS = 300; // and one that was shown does not flash
+const SKELETON_MS = 300; // a skeleton that is shown does not flash
 const AT_TOP_PX = 8;
 const ANCHORS = CSS.supports("overflow-anchor", "auto");
 

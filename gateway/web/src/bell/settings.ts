@@ -118,7 +118,7 @@ function table(
   };
   const element = h(
     "div",
-    { part: "preferences-table", role: "table", "aria-label": texts.text("settings") },
+    { part: "preferences-table", role: "table", "aria-label": texts.text("settings"), "data-single": used.length === 1 },
     head,
     ...categories.map(row),
   );

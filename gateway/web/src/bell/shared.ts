@@ -4,11 +4,12 @@
  */
 
 import { load } from "./assets.ts";
-import { BELL, drawing, focused, h, set, write } from "./dom.ts";
+import { BELL, CLOSE, drawing, focused, h, set, write } from "./dom.ts";
+import { SKELETON_AFTER_MS, skeleton } from "./frame.ts";
 import { place } from "./place.ts";
 import { adopt } from "./styles.ts";
 
-const SHARED = { BELL, adopt, drawing, focused, h, load, place, set, write };
+const SHARED = { BELL, CLOSE, SKELETON_AFTER_MS, adopt, drawing, focused, h, load, place, set, skeleton, write };
 
 /** Make it available to those files. A page may load two versions of the bell, each with files of its own. */
 export function share(): void {

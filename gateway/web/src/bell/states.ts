@@ -27,9 +27,3 @@ export function placeholder({ icon: name, image, title, hint, detail, action }: 
 export function plainButton(label: string, click: () => void): HTMLElement {
   return h("button", { part: "plain", click }, label);
 }
-
-/** Rows in the geometry of real ones, while the first page is loaded. */
-export function skeleton(label: string): HTMLElement {
-  const bone = () => h("div", { class: "item bone" }, h("i", { class: "avatar" }), h("i"), h("i"));
-  return h("div", { role: "status", "aria-label": label }, ...Array.from({ length: 6 }, bone));
-}

@@ -1,4 +1,4 @@
-import { h } from "./dom.ts";
+import { focused, h } from "./dom.ts";
 import { type Icon, icon } from "./icons.ts";
 
 const SHOWN_MS = 5000;
@@ -14,8 +14,12 @@ export interface UndoBar {
   end(): void;
 }
 
-/** Create a bar. Its time stops while the pointer or the focus is on it. */
-export function undoBar(): UndoBar {
+/**
+ * Create a bar. Its time stops while the pointer or the focus is on it. `leave` moves the focus elsewhere.
+ *
+ * The element around it is always there, so that screen readers see a status change.
+ */
+export function undoBar(leave: () => void): UndoBar {
   let timer: ReturnType<typeof setTimeout> | undefined;
   let undo: (() => void) | undefined;
   let done: (() => void) | undefined;
@@ -24,9 +28,8 @@ export function undoBar(): UndoBar {
     stop();
     timer = setTimeout(end, SHOWN_MS);
   };
-  const element = h("div", {
+  const shown = h("div", {
     part: "undo",
-    role: "status",
     hidden: true,
     pointerenter: stop,
     focusin: stop,
@@ -35,23 +38,24 @@ export function undoBar(): UndoBar {
   });
   function end() {
     stop();
-    element.hidden = true;
+    if (shown.contains(focused(shown))) leave();
+    shown.hidden = true;
     const ended = done;
     undo = done = undefined;
     ended?.();
   }
   const bar: UndoBar = {
-    element,
+    element: h("div", { role: "status" }, shown),
     show(symbol, message, action, finish) {
       end();
       undo = action?.[1];
       done = finish;
-      element.replaceChildren(
+      shown.replaceChildren(
         icon(symbol),
         h("span", {}, message),
         (action && h("button", { part: "undo-button", click: bar.undo }, action[0])) ?? "",
       );
-      element.hidden = false;
+      shown.hidden = false;
       run();
     },
     undo() {

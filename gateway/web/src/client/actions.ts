@@ -163,8 +163,8 @@ export class Actions extends LiveClient {
   }
 
   /** Show an action in all inboxes. `commit` sends it, `undo` takes it back unless it was sent. */
-  prepare(name: "delete" | "archive", id: string): { commit(): Promise<void>; undo(): void } {
-    const action = this.#add(name, id, PREPARED);
+  prepare(name: "delete" | "archive", target: string | Filter): { commit(): Promise<void>; undo(): void } {
+    const action = this.#add(name, target, PREPARED);
     return {
       commit: () => {
         if (action.stage === PREPARED) action.stage = WAITING;

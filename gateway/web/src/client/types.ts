@@ -167,8 +167,11 @@ export interface Client extends EventTarget {
   seenAll(filter?: Filter): Promise<void>;
   archiveAll(filter?: Filter): Promise<void>;
 
-  /** Show an action in all inboxes without sending it. Returns functions that send it or take it back: for an undo. */
-  prepare(action: "delete" | "archive", id: string): { commit(): Promise<void>; undo(): void };
+  /**
+   * Show an action on one notification, or on all that match a filter, in all inboxes without sending it. Returns
+   * functions that send it or take it back: for an undo.
+   */
+  prepare(action: "delete" | "archive", target: string | Filter): { commit(): Promise<void>; undo(): void };
 
   preferences(): Promise<readonly CategoryPreference[]>;
   setPreference(category: string, channel: string, enabled: boolean): Promise<void>;
