@@ -97,9 +97,9 @@ class Site:
         """Return a token of a user that ends after some seconds."""
         return user_token(user, seconds, **claims)
 
-    def revoke_tokens(self, user: str) -> None:
-        """End all tokens of a user that were issued so far, and their connections."""
-        self.request("POST", f"/users/external_id:{user}/revoke_tokens", json={})
+    def revoke_tokens(self, user: str) -> int:
+        """End all tokens of a user that were issued so far, and their connections. Return the first valid `iat`."""
+        return int(self.request("POST", f"/users/external_id:{user}/revoke_tokens", json={}).json()["issued_before"])
 
     def kill_worker(self) -> None:
         """Kill the gateway's worker (SIGKILL), and wait for the next one."""

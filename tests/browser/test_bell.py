@@ -1,6 +1,7 @@
 """<inbox-bell> on a page of another origin: what it shows, and what a user does with it."""
 
 import re
+import time
 
 from playwright.sync_api import Browser, Locator, Page, WebSocket, expect
 
@@ -210,11 +211,13 @@ def test_the_panel_shows_what_is_wrong_and_what_to_do(page: Page, site: Site, us
     page.context.set_offline(False)
     wait_for(lambda: page.evaluate("1") and site.inbox(user)["unread_count"] == 0, "the action that waited")
 
-    site.revoke_tokens(user)
+    valid_from = site.revoke_tokens(user)
     expect(panel(page)).to_contain_text("Your session has ended")
     expect(item(page, "Item 1")).to_be_hidden()
     errors.clear()
-    page.evaluate("(token) => { document.querySelector('inbox-bell').token = token }", site.token(user))
+    wait_for(lambda: time.time() >= valid_from, "the second after the revocation")
+    token = site.token(user, iat=int(time.time()))
+    page.evaluate("(token) => { document.querySelector('inbox-bell').token = token }", token)
     expect(item(page, "Item 1")).to_be_visible()
 
 
