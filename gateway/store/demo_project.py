@@ -18,6 +18,7 @@ class DemoProject:
         self._mode = mode
         self._embedded = embedded
         self._was_on = False
+        self._found: str | None = None  # its API key
 
     async def find(self) -> Project | None:
         """Return the project of the demo, None if the demo is off. Raises StoreUnavailableError."""
@@ -41,12 +42,18 @@ class DemoProject:
             return self._was_on
 
     async def _search(self) -> Project | None:
+        if self._found is not None and (project := await self._demo_at(self._found)):
+            return project  # a store with many projects is not searched for each request
         cursor = b"0"
         while True:
             cursor, found = await self._projects.client.command("HSCAN", keys.PROJECTS, cursor, "COUNT", KEYS_PER_READ)
             for api_key in filter(is_demo_key, map(text_of, found[::2])):
-                project = await self._projects.by_api_key(api_key)
-                if project is not None and project.secrets and is_demo(project):
+                if project := await self._demo_at(api_key):
+                    self._found = api_key
                     return project
             if int(cursor) == 0:
                 return None
+
+    async def _demo_at(self, api_key: str) -> Project | None:
+        project = await self._projects.by_api_key(api_key)
+        return project if project is not None and project.secrets and is_demo(project) else None
