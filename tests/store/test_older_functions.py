@@ -31,6 +31,7 @@ from gateway.store.inbox import InboxStore
 from gateway.store.library import LIBRARY
 from gateway.store.preferences import PreferenceStore
 from gateway.store.redis.client import FunctionClient
+from gateway.store.redis.functions import FunctionCall
 from gateway.store.redis.library import Library
 from gateway.store.redis.topology import Topology
 from gateway.store.user_pages import UserPages
@@ -65,13 +66,31 @@ def older_library() -> Library:
     return library
 
 
+def _now_replied(name: str, result: int) -> tuple[int, bytes] | bytes | None:
+    """Return what today's function replies where the older one replied with a number, -1 for an unknown item."""
+    if name == "change_all":
+        return result, b""
+    return None if result < 0 else b""
+
+
+class OlderClient(FunctionClient):
+    """A client with the older functions, some of which had other replies. Older gateways alone call those."""
+
+    async def call(self, call: FunctionCall[Any]) -> Any:
+        """Run one function, and return its reply in today's form."""
+        reply = await super().call(call)
+        if call.function.name in ("change", "change_all", "delete") and isinstance(reply[3], int):
+            reply[3] = _now_replied(call.function.name, reply[3])
+        return reply
+
+
 class Versions:
     """Clients of one server: of this version, and with the older functions."""
 
     def __init__(self, url: str):
         topology = Topology(Settings(redis_url=url))
         self.new = FunctionClient(topology, LIBRARY)
-        self.old = FunctionClient(topology, older_library())
+        self.old = OlderClient(topology, older_library())
 
     async def call_old(self, function: str, key: str, *arguments: Any) -> Any:
         """Call an older function that this version does not describe."""
