@@ -51,7 +51,6 @@ HEADERS: Mapping[str, Mapping[str, Any]] = {
         "description": "Seconds to wait before the next attempt.",
         "schema": {"type": "integer", "minimum": 0},
     },
-    "Location": {"description": "The address to request instead.", "schema": {"type": "string"}},
 }
 
 NO_CONTENT = ResponseSpec(204, "Done")
