@@ -191,14 +191,15 @@ class BarePath:
 
     def write_done(self, connection: "Http", reply: Any) -> None:
         """Write the response to a change."""
-        word, used, seconds, changed = reply
-        if word != b"ok" or changed < 0:
+        word, used, seconds, position = reply
+        if word != b"ok" or position is None:
             connection.transport.close()
             return
         self.requests += 1
         limit = self.configuration.limit
         head = HEAD % (b"204 No Content", self.requests)
-        connection.transport.write(head + LIMITS % (limit, limit - used, seconds) + END)
+        limits = LIMITS % (limit, limit - used, seconds)
+        connection.transport.write(b"%b%bx-inbox-position: %b\r\n%b" % (head, limits, position, END))
 
     def write_page(self, connection: "Http", reply: Any) -> None:
         """Write a page of an inbox."""
