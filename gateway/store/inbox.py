@@ -78,11 +78,11 @@ class ListPage(NamedTuple):
 class Change(NamedTuple):
     """The outcome of a command: how many items it concerns, and the position of the log right after it.
 
-    The position is None for a user without a log.
+    The position is as clients write it, "epoch.offset", and None for a user without a log.
     """
 
     items: int
-    position: Position | None
+    position: str | None
 
 
 class _NewItem(NamedTuple):
@@ -158,9 +158,10 @@ def _read_log(
     return (epoch_if_new, after_epoch, after_offset, max_events, max_bytes, seen_at, *tokens)
 
 
-def _read_position(reply: bytes) -> Position | None:
+def _read_position(reply: bytes) -> str | None:
     """Return the position in a reply, None for that of a user without a log, which has no epoch."""
-    return Position.parse(reply.decode("ascii"))
+    text = reply.decode("ascii")
+    return None if text.startswith(".") else text
 
 
 def _read_change(reply: bytes | None) -> Change | None:

@@ -69,8 +69,8 @@ def older_library() -> Library:
 def _now_replied(name: str, result: int) -> tuple[int, bytes] | bytes | None:
     """Return what today's function replies where the older one replied with a number, -1 for an unknown item."""
     if name == "change_all":
-        return result, b""
-    return None if result < 0 else b""
+        return result, b".0"
+    return None if result < 0 else b".0"
 
 
 class OlderClient(FunctionClient):

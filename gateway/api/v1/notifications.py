@@ -239,7 +239,7 @@ def changed(change: Change | None) -> Response:
     """Return the response to a command, with the position of the inbox after it. Raises ApiError 404."""
     if change is None:
         raise not_found("Notification")
-    return no_content({"X-Inbox-Position": str(change.position)} if change.position else None)
+    return no_content({"X-Inbox-Position": change.position} if change.position else None)
 
 
 def _filter(query: Mapping[str, Any]) -> Filter:
