@@ -109,7 +109,7 @@ def test_an_error_page_in_place_of_a_token_is_named_and_not_shown_as_a_change(si
     assert (
         logged.value.text == "Inbox: getToken failed: getToken returned a text that is no token, such as an error page"
     )
-    page.get_by_role("button", name="Notifications, 0 unread").click()
+    page.get_by_role("button", name="Notifications", exact=True).click()
     expect(page.get_by_role("dialog").get_by_role("status", name="Loading")).to_be_visible()
     with page.expect_console_message(lambda message: message.text.startswith("Inbox: ")):
         page.evaluate("dispatchEvent(new Event('online'))")
