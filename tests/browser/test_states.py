@@ -223,13 +223,12 @@ def test_settings(gallery: Gallery, site: Site, user: str) -> None:
 
 
 def test_toasts(gallery: Gallery, site: Site, user: str) -> None:
-    gallery.goto(site.bell_page(user, toasts=""))
-    for page in gallery.pages.values():
+    for number, page in enumerate(gallery.pages.values()):
+        own = f"{user}-{number}"  # toasts end while another page is looked at, so each page has its own
+        page.goto(site.bell_page(own, toasts=""))
         wait_until_live(page)
-    for bell in gallery.bells:
-        send_samples(site, user)  # for each page, because toasts end while another page is looked at
-        bell.page.get_by_role("group", name="Payment failed").last.hover()  # which stops their time
-        expect(bell.page.get_by_role("group", name="Order 1043 has shipped").last).to_be_visible()
+        send_samples(site, own)
+        page.get_by_role("group", name="Payment failed").hover()  # which stops their time
     gallery.take("27-toasts")
 
 
