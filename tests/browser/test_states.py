@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Locator, Page, Route, expect
 
-from tests.browser.bell import Bell, wait_until_live
+from tests.browser.bell import Bell
 from tests.browser.gallery import DEVICES, PICTURES, Gallery
 from tests.browser.site import Site
 
@@ -220,16 +220,6 @@ def test_settings(gallery: Gallery, site: Site, user: str) -> None:
         bell.panel.get_by_role("button", name="Notification settings").click()
         expect(bell.panel.get_by_role("switch", name="Teams for Billing")).to_be_visible()
     gallery.take("26-settings-in-the-panel")
-
-
-def test_toasts(gallery: Gallery, site: Site, user: str) -> None:
-    for number, page in enumerate(gallery.pages.values()):
-        own = f"{user}-{number}"  # toasts end while another page is looked at, so each page has its own
-        page.goto(site.bell_page(own, toasts=""))
-        wait_until_live(page)
-        send_samples(site, own)
-        page.get_by_role("group", name="Payment failed").hover()  # which stops their time
-    gallery.take("27-toasts")
 
 
 def test_connections_that_end(gallery: Gallery, site: Site, user: str) -> None:
