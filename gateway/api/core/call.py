@@ -6,6 +6,8 @@ A handler declares the type of its call. The types of `Operation` make mypy refu
     UserCall        a user of a project: has `user`, `project`, `guard` and `client_id`
     ProjectCall     the backend of a project: has `project`
     WorkspaceCall   the administrator of a workspace's projects: has `workspace`
+    AdminCall       an admin of the dashboard: has `principal` and `role`
+    AdminProjectCall  an admin, for the project that the path names: has `project` as well
 """
 
 from collections.abc import Awaitable, Callable, Sequence
@@ -25,6 +27,7 @@ from gateway.api.core.problems import not_found
 from gateway.api.core.query import read_query
 from gateway.api.core.requests import ApiRequest
 from gateway.api.core.unknown import unknown_parameters
+from gateway.domain.admin import AdminPrincipal, Role
 from gateway.domain.errors import invalid
 from gateway.domain.guard import Guard
 from gateway.domain.outbound import PUBLIC_ONLY, OutboundRules
@@ -174,6 +177,24 @@ class UserCall(Call):
         return (*Call._shares(self, most), share)
 
 
+@dataclass(slots=True)
+class AdminCall(Call):
+    """A call by an admin of the dashboard. `role` is the admin's role in the workspace that the call is about.
+
+    For a call that is about no workspace, it is the highest one.
+    """
+
+    principal: AdminPrincipal
+    role: Role
+
+
+@dataclass(slots=True)
+class AdminProjectCall(AdminCall):
+    """A call by an admin, for the project that the path names."""
+
+    project: Project
+
+
 CallT = TypeVar("CallT", bound=Call)
 
 
@@ -191,3 +212,5 @@ PUBLIC = Caller[PublicCall]("public")
 USER = Caller[UserCall]("user")
 PROJECT = Caller[ProjectCall]("project")
 WORKSPACE = Caller[WorkspaceCall]("workspace")
+ADMIN = Caller[AdminCall]("admin")
+ADMIN_PROJECT = Caller[AdminProjectCall]("admin_project")

@@ -16,6 +16,7 @@ from gateway.api.core.call import Caller, CallT
 from gateway.api.core.inputs import NO_BODY, Inputs
 from gateway.api.core.query import QueryParam
 from gateway.api.core.schema import NO_CONTENT, ResponseSpec
+from gateway.domain.admin import Role
 from gateway.domain.errors import ErrorCode
 
 R = TypeVar("R")
@@ -41,6 +42,8 @@ class Operation(Generic[R]):
       elsewhere, as the v1 contract has it.
     - `streams`: whether the response does not end by itself.
     - `token_use`: the name by which tokens for this operation alone are accepted, "" if there are none.
+    - `role`: the lowest role of an admin who may call it. It applies to operations of admins alone.
+    - `confirmed`: whether an admin must have given the password in the last minutes.
     """
 
     def __init__(
@@ -63,6 +66,8 @@ class Operation(Generic[R]):
         without_credentials: ErrorCode | None = None,
         streams: bool = False,
         token_use: str = "",
+        role: Role = Role.VIEWER,
+        confirmed: bool = False,
     ):
         is_v2 = path.startswith("/v2/")
         self.method = method
@@ -77,6 +82,8 @@ class Operation(Generic[R]):
         self.tag = tag
         self.streams = streams
         self.token_use = token_use
+        self.role = role
+        self.confirmed = confirmed
         self.known_users_only = known_users_only
         self.is_live = is_live
         self.without_credentials = without_credentials or (
