@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sysconfig
 import time
+from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,6 +28,13 @@ _STOP_SECONDS = 15.0
 
 _STACKS_SECONDS = 5.0
 """The time for a command to print its stacks after SIGABRT."""
+
+_SUMMARY_LINES = 15
+_SUMMARY_CHARACTERS = 240
+"""The length of a failed check's summary, and of a line of it: a record of CI may have the last lines only."""
+
+_FAILURE = ("FAILED ", "ERROR ")
+"""How the lines of pytest's short summary begin that name a test."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +54,7 @@ def run_checks(checks: Sequence[Check], at_once: int = 2) -> int:
     """Run checks, `at_once` at the same time. Return the first exit code that is not a success, or 0.
 
     They are started in order. If an exception (KeyboardInterrupt, SystemExit) ends this function, running checks are
-    stopped.
+    stopped. The last lines that are printed are a summary of the checks that failed.
     """
     waiting, runs = list(checks), list[_Run]()
     with selectors.DefaultSelector() as selector:
@@ -64,7 +72,9 @@ def run_checks(checks: Sequence[Check], at_once: int = 2) -> int:
                 run.interrupt()
             for run in runs:
                 run.stop()
-    return next((run.code for run in runs if run.code not in run.check.succeeds_with), 0)
+            failed = [run for run in runs if run.code not in run.check.succeeds_with]
+            _print_summary(failed)
+    return failed[0].code if failed else 0
 
 
 def exit_on_sigterm() -> None:
@@ -79,6 +89,16 @@ def exit_on_sigterm() -> None:
 def print_line(text: str) -> None:
     """Print a line about the checks themselves."""
     print(f"--- {text}", flush=True)  # noqa: T201
+
+
+def _print_summary(failed: "Sequence[_Run]") -> None:
+    """Print the tests that failed, or the last lines, of each failed check, and then the names of these checks."""
+    for run in failed:
+        print_line(f"{run.check.name}: FAILED with exit code {run.code}:")
+        for line in run.summary():
+            print(line[:_SUMMARY_CHARACTERS], flush=True)  # noqa: T201
+    if failed:
+        print_line(f"FAILED: {', '.join(run.check.name for run in failed)}")
 
 
 def _read_ready(selector: selectors.BaseSelector) -> None:
@@ -97,8 +117,10 @@ class _Run:
         self.code = 0
         self.ended = False
         self._selector = selector
-        self._prefix = prefix.encode()
+        self._prefix = prefix
         self._partial = b""
+        self._last_lines = deque[str](maxlen=_SUMMARY_LINES)
+        self._failures = list[str]()
         self._started = time.monotonic()
         self._output, writing = os.pipe()
         os.set_blocking(self._output, False)
@@ -141,6 +163,12 @@ class _Run:
                 self._end(self._process.returncode)
             return
         self._end(self._process.returncode)
+
+    def summary(self) -> list[str]:
+        """Return the lines that name a failed test, or the last lines if there is none."""
+        left_out = len(self._failures) - _SUMMARY_LINES
+        more = [f"and {left_out} more"] if left_out > 0 else []
+        return [*self._failures[:_SUMMARY_LINES], *more] or list(self._last_lines)
 
     def interrupt(self) -> None:
         """Send SIGINT to a check that is still running."""
@@ -192,5 +220,8 @@ class _Run:
             self._partial = b""
 
     def _print(self, line: bytes) -> None:
-        text = (self._prefix + line).decode(errors="replace")
-        print(text, flush=True)  # noqa: T201
+        text = line.decode(errors="replace")
+        self._last_lines.append(text)
+        if text.startswith(_FAILURE):
+            self._failures.append(text)
+        print(f"{self._prefix}{text}", flush=True)  # noqa: T201

@@ -37,6 +37,26 @@ def test_the_lines_of_checks_that_run_together_begin_with_the_checks_name(capfd:
     assert "two: b" in printed
 
 
+def test_the_last_lines_say_which_checks_and_tests_failed(capfd: pytest.CaptureFixture[str]) -> None:
+    listed = "; ".join(f"print('FAILED tests/test_x.py::test_{number} - ' + 'x' * 1000)" for number in range(17))
+    code = f"print('before'); {listed}; print('ERROR tests/test_y.py'); print('17 failed'); raise SystemExit(1)"
+    lines = "; ".join(f"print('line', {number})" for number in range(20))
+    good, tests = python("good", "print('FAILED and repeated')"), python("tests", code)
+    assert run_checks([good, tests, python("style", f"{lines}; raise SystemExit(2)")]) == 1
+    printed = capfd.readouterr().out.splitlines()
+    assert printed[-1] == "--- FAILED: tests, style"
+    summary = printed[printed.index("--- tests: FAILED with exit code 1:") + 1 : -1]
+    assert [line[:30] for line in summary[:2]] == ["FAILED tests/test_x.py::test_0", "FAILED tests/test_x.py::test_1"]
+    assert max(len(line) for line in summary) == 240
+    assert summary[15:17] == ["and 3 more", "--- style: FAILED with exit code 2:"]
+    assert summary[17:] == [f"line {number}" for number in range(5, 20)]
+
+
+def test_a_success_has_no_summary(capfd: pytest.CaptureFixture[str]) -> None:
+    assert run_checks([python("good", "print('FAILED at first')")]) == 0
+    assert capfd.readouterr().out.splitlines()[-1].startswith("--- good: done after")
+
+
 def test_no_more_checks_run_at_once_than_allowed(tmp_path: Path) -> None:
     running = tmp_path / "running"
     code = f"import pathlib, time; path = pathlib.Path({str(running)!r}); path.mkdir(); time.sleep(0.2); path.rmdir()"
