@@ -5,6 +5,7 @@ import contextlib
 import hashlib
 import hmac
 import http.client
+import os
 import signal
 import subprocess
 import sys
@@ -101,14 +102,32 @@ class Gateway:
         assert self.process is not None
         assert self.process.poll() is None, f"the gateway ended:\n{self.log}"
         # Not httpx, which loads the certificate authorities for each request. That takes 7 ms of CPU from the start.
+        return self._status("/readyz", {}) == 200
+
+    def uses_store(self) -> bool:
+        """Return whether a request that reads the store succeeds."""
+        return self._status("/v2/integrations", ADMIN) == 200
+
+    def _status(self, path: str, headers: dict[str, str]) -> int:
+        """Return the status of a response to GET, 0 without a response."""
         address = urlsplit(self.url)
         assert address.hostname is not None
         with contextlib.closing(http.client.HTTPConnection(address.hostname, self.port, timeout=5)) as connection:
             try:
-                connection.request("GET", "/readyz")
-                return connection.getresponse().status == 200
+                connection.request("GET", path, headers=headers)
+                return connection.getresponse().status
             except (OSError, http.client.HTTPException):
-                return False
+                return 0
+
+    def restart_valkey(self, number: int = signal.SIGKILL) -> None:
+        """End the bundled Valkey, and wait until the gateway uses its successor.
+
+        `/readyz` alone may still respond with 200 before the worker has noticed the end.
+        """
+        (valkey,) = self.children("valkey")
+        os.kill(valkey, number)
+        wait_for(lambda: self.children("valkey") not in ([], [valkey]), "another Valkey", START_SECONDS)
+        wait_for(lambda: self.uses_store() and self.ready(), "the gateway to use it", START_SECONDS)
 
     def stop(self, number: int = signal.SIGTERM) -> int:
         """Send a signal, wait for the end, and return the exit code.

@@ -179,10 +179,7 @@ def test_a_text_message_without_an_answer_is_not_sent_twice(providers: Providers
 def test_redis_dies_and_what_was_accepted_is_delivered(providers: Providers, name: str) -> None:
     category = providers.configure({"channel": "email", "delay": 1})
     notification = providers.send(name, category=category)
-    (valkey,) = providers.gateway.children("valkey")
-    os.kill(valkey, signal.SIGTERM)  # it writes its data to disk
-    wait_for(lambda: valkey not in providers.gateway.children("valkey"), "the end of Valkey", 30)
-    wait_for(providers.gateway.ready, "the gateway to be ready again", 60)
+    providers.gateway.restart_valkey(signal.SIGTERM)  # it writes its data to disk
     assert providers.ended(notification, "email")["state"] == "delivered"
     assert len(providers.mails(name)) == 1
 
