@@ -53,6 +53,7 @@ from gateway.api.v2 import (
     integration_tests,
     integrations,
     keys,
+    previews,
     project_events,
     revocations,
     slack_installations,
@@ -82,6 +83,7 @@ from gateway.sending.outbox import OutboxSender
 from gateway.sending.sender import Sender
 from gateway.sending.trace_reader import trace_reader
 from gateway.settings import Settings
+from gateway.store.active_channels import ActiveRoutes
 from gateway.store.activity import ActiveUsers
 from gateway.store.admin_limits import AdminLimits
 from gateway.store.categories import CategoryStore
@@ -303,6 +305,12 @@ class ApiBuilder:
                     self.integrations, installed, directory, ProfileStore(client), inboxes
                 ),
                 template_preview.OPERATIONS,
+            ),
+            *bind(
+                previews.PreviewsResource(
+                    self.integrations, installed, directory, ProfileStore(client), ActiveRoutes(client), categories
+                ),
+                previews.OPERATIONS,
             ),
             *bind(
                 integration_tests.IntegrationTestsResource(

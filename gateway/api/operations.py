@@ -35,6 +35,7 @@ from gateway.api.v2 import (
     integration_tests,
     integrations,
     keys,
+    previews,
     project_events,
     revocations,
     slack_installations,
@@ -78,6 +79,7 @@ OPERATIONS: list[AnyOperation] = [
     *slack_installations.OPERATIONS,
     *suppressions.OPERATIONS,
     *template_preview.OPERATIONS,
+    *previews.OPERATIONS,
     *integration_tests.OPERATIONS,
     *integrations.OPERATIONS,
     # After the tokens of users, because names of users may contain slashes.

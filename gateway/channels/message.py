@@ -8,6 +8,8 @@ from uuid import UUID
 from gateway.domain.ids import ProjectId, UserId
 from gateway.domain.preferences import Channel
 
+MAX_IMAGE_URL = 2048
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Brand:
@@ -28,6 +30,24 @@ class Addressee:
     last_name: str | None = field(default=None, repr=False)
     phone_numbers: tuple[str, ...] = field(default=(), repr=False)
     custom_attributes: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+
+def addressee_of(recipient: Mapping[str, Any]) -> Addressee:
+    """Return the user of a message, from the attributes of the user's record."""
+    return Addressee(
+        external_id=recipient.get("external_id"),
+        email=recipient.get("email"),
+        first_name=recipient.get("first_name"),
+        last_name=recipient.get("last_name"),
+        phone_numbers=tuple(recipient.get("phone_numbers") or ()),
+        custom_attributes=recipient.get("custom_attributes") or {},
+    )
+
+
+def image_of(attributes: Mapping[str, Any] | None) -> str:
+    """Return the address of the image that a notification has as `custom_attributes.image_url`, "" for none."""
+    found = (attributes or {}).get("image_url")
+    return found if isinstance(found, str) and found.startswith("https://") and len(found) <= MAX_IMAGE_URL else ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,12 +7,10 @@ from uuid import UUID
 
 import msgspec
 
-from gateway.channels.message import Addressee, Brand, Message
+from gateway.channels.message import Addressee, Brand, Message, image_of
 from gateway.domain.ids import ProjectId, UserId
 from gateway.domain.preferences import Channel
 from gateway.sending.command import ChannelOverride, Overrides
-
-MAX_IMAGE_URL = 2048
 
 _NO_OVERRIDE = ChannelOverride()
 
@@ -100,12 +98,6 @@ def extra_of(overrides: Overrides | None, provider: str) -> Mapping[str, Any]:
     return found
 
 
-def image_of(attributes: Mapping[str, Any] | None) -> str:
-    """Return the address of the image that a notification has as `custom_attributes.image_url`, "" for none."""
-    found = (attributes or {}).get("image_url")
-    return found if isinstance(found, str) and found.startswith("https://") and len(found) <= MAX_IMAGE_URL else ""
-
-
 def message(
     subject: Subject,
     texts: Texts,
@@ -149,16 +141,4 @@ def message(
         unseen=subject.unseen,
         image_url=image_of(shown.custom_attributes),
         unsubscribe_url=subject.unsubscribe_url,
-    )
-
-
-def addressee_of(recipient: Mapping[str, Any]) -> Addressee:
-    """Return the user of a message, from the attributes of the user's record."""
-    return Addressee(
-        external_id=recipient.get("external_id"),
-        email=recipient.get("email"),
-        first_name=recipient.get("first_name"),
-        last_name=recipient.get("last_name"),
-        phone_numbers=tuple(recipient.get("phone_numbers") or ()),
-        custom_attributes=recipient.get("custom_attributes") or {},
     )

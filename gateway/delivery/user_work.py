@@ -15,7 +15,7 @@ from uuid import UUID
 import msgspec
 
 from gateway.auth.unsubscribe_links import UnsubscribeLinks
-from gateway.channels.message import Brand, Message
+from gateway.channels.message import Brand, Message, addressee_of
 from gateway.channels.outcome import Dead, Delivered, Handed, Outcome, Unknown
 from gateway.channels.provider import Provider
 from gateway.delivery import compose, decide
@@ -265,7 +265,7 @@ class UserWork:
             channel=context.provider.channel,
             shown=shown,
             overrides=overrides,
-            addressee=compose.addressee_of(taken.recipient),
+            addressee=addressee_of(taken.recipient),
             brand=context.brand,
             sent_at=entry.sent_at,
             expires_at=decide.expires_at(entry),

@@ -18,7 +18,7 @@ from gateway.api.core.schema import ResponseSpec
 from gateway.api.v1.identity import find_user
 from gateway.api.v2.items import decode_item
 from gateway.channels import templates
-from gateway.channels.message import Addressee
+from gateway.channels.message import Addressee, addressee_of
 from gateway.channels.template_renderer import (
     MAIL_FIELDS,
     TemplateRenderer,
@@ -27,6 +27,7 @@ from gateway.channels.template_renderer import (
     variables_of,
 )
 from gateway.domain.errors import ErrorCode, invalid
+from gateway.domain.ids import ProjectId
 from gateway.domain.notification import ItemId
 from gateway.domain.objects import Hash, Object
 from gateway.domain.params import Choice, Text
@@ -39,9 +40,9 @@ from gateway.store.installations import InstallationStore
 from gateway.store.integrations import IntegrationStore
 from gateway.store.profiles import ProfileStore
 
-_SAMPLE_ID = "01930000-0000-7000-8000-000000000000"
+SAMPLE_ID = "01930000-0000-7000-8000-000000000000"
 
-_SAMPLE_USER = Addressee(
+SAMPLE_USER = Addressee(
     external_id="ada", email="ada@example.com", first_name="Ada", last_name="Lovelace", phone_numbers=("+15550100",)
 )
 
@@ -126,7 +127,7 @@ PREVIEWED = ResponseSpec(200, "The texts", TemplatePreview)
 class _Sample(msgspec.Struct):
     """What a message is made of, before templates."""
 
-    id: str = _SAMPLE_ID
+    id: str = SAMPLE_ID
     title: str = "A sample notification"
     content: str | None = "This is its content."
     action_url: str | None = "https://example.com"
@@ -168,7 +169,7 @@ class TemplatePreviewResource:
             topic=sample.topic,
             custom_attributes=sample.custom_attributes,
             sent_at=rfc3339(sample.sent_at or int(datetime.now(UTC).timestamp())),
-            recipient=_SAMPLE_USER if user is None else await self._addressee(user),
+            recipient=SAMPLE_USER if user is None else addressee_of((await self.profiles.read_many([user]))[0]),
             project_name=call.project.name,
         )
         rendered = self.renderer.render(found, channel, variables)
@@ -201,15 +202,9 @@ class TemplatePreviewResource:
             if problems:
                 raise invalid(*problems)
             return templates_of(config, None, channel, None)
-        saved = await self.integrations.read(call.project.id, templates.INTEGRATION)
-        installed = None
-        if saved is not None and user is not None:
-            for name in installed_names(channel, category):
-                found = await self.installations.read(user, name)
-                if found is not None:
-                    installed = str(found.plain["text"])
-                    break
-        return templates_of(None if saved is None else saved.plain, installed, channel, category)
+        return await saved_templates(
+            self.integrations, self.installations, call.project.id, channel, category, user=user
+        )
 
     async def _notification(self, values: Mapping[str, Any], user: User | None) -> _Sample:
         if values["notification_id"] is None:
@@ -236,16 +231,26 @@ class TemplatePreviewResource:
             sent_at=item.sent_at or 0,
         )
 
-    async def _addressee(self, user: User) -> Addressee:
-        (profile,) = await self.profiles.read_many([user])
-        return Addressee(
-            external_id=profile["external_id"],
-            email=profile["email"],
-            first_name=profile["first_name"],
-            last_name=profile["last_name"],
-            phone_numbers=tuple(profile["phone_numbers"] or ()),
-            custom_attributes=profile["custom_attributes"] or {},
-        )
+
+async def saved_templates(
+    integrations: IntegrationStore,
+    installations: InstallationStore,
+    project_id: ProjectId,
+    channel: Channel,
+    category: str | None,
+    *,
+    user: User | None,
+) -> dict[str, tuple[str, str]]:
+    """Return the templates that apply to a message: those of the project, and what the user has installed."""
+    saved = await integrations.read(project_id, templates.INTEGRATION)
+    installed = None
+    if saved is not None and user is not None:
+        for name in installed_names(channel, category):
+            found = await installations.read(user, name)
+            if found is not None:
+                installed = str(found.plain["text"])
+                break
+    return templates_of(None if saved is None else saved.plain, installed, channel, category)
 
 
 def call_problems(config: Mapping[str, Any]) -> list[str]:
