@@ -39,9 +39,8 @@ from gateway.api.v1 import (
     subscriptions,
     users,
 )
-from gateway.api.v2 import broadcasts as v2_broadcasts
-from gateway.api.v2 import channel_tokens as v2_tokens
 from gateway.api.v2 import (
+    broadcast_audiences,
     delivery_config,
     delivery_lanes,
     delivery_plans,
@@ -64,6 +63,8 @@ from gateway.api.v2 import (
     webhook_endpoints,
     webhook_messages,
 )
+from gateway.api.v2 import broadcasts as v2_broadcasts
+from gateway.api.v2 import channel_tokens as v2_tokens
 from gateway.api.v2 import notifications as v2_notifications
 from gateway.api.v2 import preferences as v2_preferences
 from gateway.api.v2 import users as v2_users
@@ -77,6 +78,7 @@ from gateway.auth.unsubscribe_links import UnsubscribeLinks
 from gateway.auth.workspaces import WorkspaceAuthenticator, WorkspaceTokens
 from gateway.domain.proxy import Proxies
 from gateway.runtime.outbound import OutboundHttp
+from gateway.sending.audience_count import AudienceCounter
 from gateway.sending.deliverer import Deliverer
 from gateway.sending.inbox_rules import InboxOnly, InboxRules
 from gateway.sending.outbox import OutboxSender
@@ -86,6 +88,7 @@ from gateway.settings import Settings
 from gateway.store.active_channels import ActiveRoutes
 from gateway.store.activity import ActiveUsers
 from gateway.store.admin_limits import AdminLimits
+from gateway.store.audience import AudienceStore
 from gateway.store.categories import CategoryStore
 from gateway.store.channel_tokens import ChannelTokenStore
 from gateway.store.contents import ContentStore
@@ -356,6 +359,12 @@ class ApiBuilder:
                 webhook_messages.OPERATIONS,
             ),
             *bind(broadcasts.BroadcastsResource(job_store, inboxes, sender, once, now), broadcasts.OPERATIONS),
+            *bind(
+                broadcast_audiences.BroadcastAudiencesResource(
+                    AudienceCounter(directory, AudienceStore(client), ProfileStore(client), SubscriptionStore(client))
+                ),
+                broadcast_audiences.OPERATIONS,
+            ),
             *bind(v2_broadcasts.BroadcastsResource(job_store, sender, once, now), v2_broadcasts.OPERATIONS),
             *bind(imports.ImportsResource(job_store, once, now), imports.OPERATIONS),
             *bind(active_users.ActiveUsersResource(self.activity), active_users.OPERATIONS),

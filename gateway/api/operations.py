@@ -21,8 +21,8 @@ from gateway.api.v1 import (
     subscriptions,
     users,
 )
-from gateway.api.v2 import broadcasts as v2_broadcasts
 from gateway.api.v2 import (
+    broadcast_audiences,
     channel_tokens,
     delivery_config,
     delivery_lanes,
@@ -46,6 +46,7 @@ from gateway.api.v2 import (
     webhook_endpoints,
     webhook_messages,
 )
+from gateway.api.v2 import broadcasts as v2_broadcasts
 from gateway.api.v2 import notifications as v2_notifications
 from gateway.api.v2 import preferences as v2_preferences
 from gateway.api.v2 import users as v2_users
@@ -88,6 +89,7 @@ OPERATIONS: list[AnyOperation] = [
     *webhook_endpoints.OPERATIONS,
     *webhook_messages.OPERATIONS,
     *broadcasts.OPERATIONS,
+    *broadcast_audiences.OPERATIONS,
     *v2_broadcasts.OPERATIONS,
     *imports.OPERATIONS,
     *active_users.OPERATIONS,

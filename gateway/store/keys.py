@@ -114,6 +114,16 @@ DIRECTORY_SUFFIXES = {
 }
 
 
+def user_index(project_id: ProjectId, part: int) -> str:
+    """string: a part of the USER_INDEX of a project. For ever."""
+    return f"{directory(project_id)}{DIRECTORY_SUFFIXES['USER_INDEX']}{part}"
+
+
+def topic_subscribers(project_id: ProjectId, topic: str) -> str:
+    """sorted set: the SUBSCRIBERS of a topic. While there are subscribers."""
+    return directory(project_id) + DIRECTORY_SUFFIXES["SUBSCRIBERS"] + topic
+
+
 def idempotency(project_id: ProjectId, key: str) -> str:
     """hash: format, fingerprint and plan of the first request with this Idempotency-Key; lease_ms and holder of the
     attempt that runs it; status and body once it is finished. 24 h.

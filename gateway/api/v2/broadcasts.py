@@ -50,21 +50,23 @@ _ASSIGNED = Anything(description="Ignored, because the gateway assigns it.")
 
 _FIELDS = NOTIFICATION.fields
 
+NEW_BROADCAST_FIELDS = NewNotification(
+    required=True,
+    name="V2NewBroadcast",
+    fields={
+        **_FIELDS,
+        "content": Text(max_length=MAX_CONTENT),
+        "category": _name(_FIELDS["category"].description),
+        "topic": _name(_FIELDS["topic"].description),
+        "overrides": overrides(MAX_TITLE, MAX_CHANNEL_CONTENT, MAX_URL, filled=True),
+        # Clients send the object that responses have.
+        **dict.fromkeys(("id", "created_at", "status"), _ASSIGNED),
+    },
+)
+
 NEW_BROADCAST = Body(
     "",
-    NewNotification(
-        required=True,
-        name="V2NewBroadcast",
-        fields={
-            **_FIELDS,
-            "content": Text(max_length=MAX_CONTENT),
-            "category": _name(_FIELDS["category"].description),
-            "topic": _name(_FIELDS["topic"].description),
-            "overrides": overrides(MAX_TITLE, MAX_CHANNEL_CONTENT, MAX_URL, filled=True),
-            # Clients send the object that responses have.
-            **dict.fromkeys(("id", "created_at", "status"), _ASSIGNED),
-        },
-    ),
+    NEW_BROADCAST_FIELDS,
     example={
         "title": "We are back",
         "content": "All systems run again.",

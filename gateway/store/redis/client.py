@@ -22,7 +22,12 @@ CALLS_AT_ONCE = 256
 _MAX_NODES = 1024
 """The maximum number of primaries that the cursor of a scan can encode. Redis advises against more in a cluster."""
 
-_READING = frozenset(("GET", "HGETALL", "HSCAN", "HVALS", "HMGET", "HEXISTS", "HLEN", "EXISTS", "SPUBLISH"))
+_READING = frozenset(
+    (
+        *("GET", "GETRANGE", "STRLEN", "EXISTS", "HGETALL", "HSCAN", "HVALS", "HMGET", "HEXISTS", "HLEN"),
+        *("ZCOUNT", "ZRANDMEMBER", "SPUBLISH"),
+    )
+)
 """Redis's own commands that write nothing."""
 
 R = TypeVar("R")

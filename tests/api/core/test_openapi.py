@@ -143,7 +143,7 @@ BEYOND_SCHEMA = {
     r"^/(v2/)?(notifications|broadcasts|users|imports|jwt/user)": (
         r"and the email of another|must have an email or an external_id"
     ),
-    r"^/(v2/)?(notifications|broadcasts)$": r"[.']topic' is missing",
+    r"^/(v2/)?(notifications|broadcasts)(/audience)?$": r"[.']topic' is missing",
     r"revoke_tokens$": r"in the future",
     r"/deliveryconfig$": r"listed already|must be 0 for in_app|the same in the query",
     r"^/v2/integrations/slack/installations/": r"'state' is not of|'app_id' is not that of",
@@ -163,7 +163,7 @@ BEYOND_SCHEMA = {
         r"is not a template|must be|is not known|has no templates|needs 'user'"
     ),
     # Objects that the bodies of v1 share, which are not closed.
-    r"^/v2/broadcasts$": r"Param '[^']+\.[^']*' is not known",
+    r"^/v2/broadcasts(/audience)?$": r"Param '[^']+\.[^']*' is not known",
 }
 """By the path of an operation: the messages about requests that are valid by the schema, and are refused nevertheless.
 """

@@ -163,3 +163,26 @@ async def test_an_unknown_broadcast_is_not_found(http: httpx.AsyncClient) -> Non
     for name in ("x", "00000000-0000-0000-0000-000000000000"):
         response = await http.get(f"/v2/broadcasts/{name}", headers=ADMIN)
         assert (response.status_code, messages(response)) == (404, ["Broadcast not found"])
+
+
+async def test_the_audience_is_counted_and_nobody_is_created(http: httpx.AsyncClient, project: Project) -> None:
+    async def audience(**body: Any) -> httpx.Response:
+        return await http.post("/v2/broadcasts/audience", headers=project.admin, json=body)
+
+    for name in ("ada", "bob"):
+        plan = {"custom_attributes": {"plan": "pro" if name == "ada" else "free"}}
+        (
+            await http.post("/users", headers=project.admin, json={"user": {"external_id": name, **plan}})
+        ).raise_for_status()
+    new = {"external_id": "new"}
+    assert (await audience(recipients=[{"matches": "*"}, new])).json() == {
+        "count": 3,
+        "is_exact": True,
+        "margin": 0,
+        "examined": 0,
+    }
+    pro = {"matches": 'custom_attributes.plan = "pro"'}
+    assert (await audience(title="t", recipients=[pro], **EVERYTHING)).json()["count"] == 1
+    assert (await audience(recipients=[{"matches": "*"}])).json()["count"] == 2, "nobody was created"
+    refused = await audience(recipients=[{"topic": {"subscribers": True}}])
+    assert (refused.status_code, messages(refused)) == (422, ["Param 'topic' is missing"])
