@@ -41,6 +41,7 @@ from gateway.api.v1 import (
 )
 from gateway.api.v2 import (
     broadcast_audiences,
+    deliveries,
     delivery_config,
     delivery_lanes,
     delivery_plans,
@@ -60,6 +61,8 @@ from gateway.api.v2 import (
     template_preview,
     tokens,
     traces,
+    user_export,
+    user_summary,
     webhook_endpoints,
     webhook_messages,
 )
@@ -270,6 +273,27 @@ class ApiBuilder:
                 delivery_lanes.DeliveryLanesResource(lanes, self.integrations, self.events), delivery_lanes.OPERATIONS
             ),
             *bind(traces.TracesResource(reader, directory), traces.OPERATIONS),
+            *bind(
+                user_summary.UserSummaryResource(
+                    directory, inboxes, ItemPages(client, self.contents), channel_tokens, outboxes, ProfileStore(client)
+                ),
+                user_summary.OPERATIONS,
+            ),
+            *bind(
+                user_export.UserExportResource(
+                    directory=directory,
+                    users=UserPages(client),
+                    preferences=preference_store,
+                    subscriptions=SubscriptionStore(client),
+                    channel_tokens=channel_tokens,
+                    tokens=token_store,
+                    installations=installed,
+                    items=ItemPages(client, self.contents),
+                    log=self.event_log,
+                ),
+                user_export.OPERATIONS,
+            ),
+            *bind(deliveries.DeliveriesResource(self.event_log, directory, inboxes), deliveries.OPERATIONS),
             *bind(
                 delivery_reports.DeliveryReportsResource(
                     ReportLinks(self.settings.secret_key, self.settings.public_url), outboxes, lanes, self.events

@@ -24,6 +24,7 @@ from gateway.api.v1 import (
 from gateway.api.v2 import (
     broadcast_audiences,
     channel_tokens,
+    deliveries,
     delivery_config,
     delivery_lanes,
     delivery_plans,
@@ -43,6 +44,8 @@ from gateway.api.v2 import (
     template_preview,
     tokens,
     traces,
+    user_export,
+    user_summary,
     webhook_endpoints,
     webhook_messages,
 )
@@ -72,6 +75,9 @@ OPERATIONS: list[AnyOperation] = [
     *delivery_lanes.OPERATIONS,
     # Before the users, whose names may contain slashes.
     *traces.OPERATIONS,
+    *user_summary.OPERATIONS,
+    *user_export.OPERATIONS,
+    *deliveries.OPERATIONS,
     *delivery_reports.OPERATIONS,
     *delivery_retries.OPERATIONS,
     # Before the integrations, of which `installations` is not an id.

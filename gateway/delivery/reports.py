@@ -16,7 +16,7 @@ from gateway.channels.outcome import (
     Throttled,
 )
 from gateway.delivery.user_work import LaneContext, UserWork
-from gateway.domain.delivery import EntryRecord, Lane, Recorded, Route, UserResults
+from gateway.domain.delivery import FAILURES, EntryRecord, Lane, Recorded, Route, UserResults
 from gateway.domain.ids import ProjectId, UserId
 from gateway.domain.project_event import ProjectEvent, ProjectEventType
 from gateway.store.project_events import ProjectEvents
@@ -136,6 +136,8 @@ class Reports:
             "attempts": max((token.attempts for token in record.tokens), default=0) or None,
         }
         self._events.note(project_id, ProjectEvent(ProjectEventType.DELIVERY_ENDED, user_id, context))
+        if record.state in FAILURES:
+            self._events.note(project_id, ProjectEvent(ProjectEventType.DELIVERY_FAILED, user_id, context))
 
     def _discarded(self, lane: Lane, user_id: UserId, token_id: str) -> None:
         context = {"kind": lane.route.token_kind or "webhook", "token_id": token_id, "reason": "dead"}

@@ -112,6 +112,9 @@ class DeliveryState(Enum):
 
 _PENDING = (DeliveryState.SCHEDULED, DeliveryState.SENDING, DeliveryState.RETRY, DeliveryState.HANDED)
 
+FAILURES = frozenset((DeliveryState.REFUSED, DeliveryState.DEAD, DeliveryState.FAILED, DeliveryState.UNKNOWN))
+"""The ends at which a message did not reach the user, or may not have."""
+
 _RANKED = (
     *(DeliveryState.SENDING, DeliveryState.HANDED, DeliveryState.RETRY, DeliveryState.SCHEDULED),
     *(DeliveryState.DELIVERED, DeliveryState.UNKNOWN, DeliveryState.FAILED, DeliveryState.REFUSED),

@@ -109,6 +109,21 @@ class ProjectEventType(Enum):
         "A delivery that had ended is tried again, because somebody asked for it.",
         {"notification_id": "The notification.", "channel": "Its channel."},
     )
+    DELIVERY_FAILED = _Row(
+        124,
+        "delivery.failed",
+        EventLevel.WARNING,
+        "A delivery of a notification to a user failed. The event is written beside `delivery.ended`, so that the log "
+        "keeps the newest failures however many deliveries succeed.",
+        {
+            "notification_id": "The notification.",
+            "channel": "Its channel, or `webhook`.",
+            "provider": "The provider that was used last.",
+            "state": "`refused`, `dead`, `failed` or `unknown`.",
+            "reason": "Why, by the code of the provider or of the gateway.",
+            "attempts": "How many attempts there were.",
+        },
+    )
     DELIVERY_CONTRADICTED = _Row(
         123,
         "delivery.contradicted",

@@ -6,6 +6,7 @@ from typing import Any
 
 from gateway.domain.guard import UNGUARDED, Guard
 from gateway.domain.principal import User
+from gateway.store import keys
 from gateway.store.configurations import Configuration, ConfigurationCodec
 from gateway.store.errors import TooManyError
 from gateway.store.guarded import UserFunctions
@@ -39,6 +40,7 @@ class InstallationStore:
     """
 
     def __init__(self, client: FunctionClient, secret_key: str):
+        self._client = client
         self._functions = UserFunctions(client)
         self._codec = ConfigurationCodec(secret_key)
 
@@ -46,6 +48,13 @@ class InstallationStore:
         """Return an installation, None if there is none."""
         raw = await self._functions.read(user, guard, READ_INSTALLATION(name))
         return None if raw is None else self._codec.decode(raw, _place(user, name))
+
+    async def read_all(self, user: User) -> dict[str, Configuration]:
+        """Return all installations of a user by name: MAX_INSTALLATIONS at most."""
+        key = keys.user(user.project_id, user.id) + keys.USER_SUFFIXES["INSTALLATIONS"]
+        flat = await self._client.command("HGETALL", key)
+        names = [name.decode(errors="replace") for name in flat[::2]]
+        return {name: self._codec.decode(raw, _place(user, name)) for name, raw in zip(names, flat[1::2], strict=True)}
 
     async def replace(
         self,

@@ -27,6 +27,7 @@ from gateway.domain.delivery import (
     Taken,
     Token,
     UserResults,
+    address_key,
     skipped,
 )
 from gateway.domain.event import Counts
@@ -34,6 +35,7 @@ from gateway.domain.guard import UNGUARDED
 from gateway.domain.ids import ProjectId, UserId
 from gateway.domain.notification import ItemId, State
 from gateway.domain.principal import User
+from gateway.store import keys
 from gateway.store.channel_tokens import ChannelToken, ChannelTokenStore, read_token
 from gateway.store.contents import ContentStore
 from gateway.store.guarded import UserFunctions
@@ -114,6 +116,7 @@ class OutboxStore:
     """All outboxes. Methods raise StoreUnavailableError."""
 
     def __init__(self, client: FunctionClient, contents: ContentStore, tokens: ChannelTokenStore):
+        self._client = client
         self._functions = UserFunctions(client)
         self._contents = contents
         self._tokens = tokens
@@ -184,6 +187,14 @@ class OutboxStore:
         """
         call = RECORD_ENTRIES(route.code, "", 0, (), (), (key, reason))
         await self._functions.call(user, UNGUARDED, call)
+
+    async def suppressed(self, user: User, addresses: Sequence[str]) -> list[str]:
+        """Return for each address of a user why nothing is sent to it, "" if messages go there."""
+        if not addresses:
+            return []
+        key = keys.user(user.project_id, user.id) + keys.USER_SUFFIXES["SUPPRESSED"]
+        found = await self._client.command("HMGET", key, *map(address_key, addresses))
+        return [(reason or b"").decode(errors="replace") for reason in found]
 
     async def read(self, user: User, notification_id: ItemId) -> NotificationDeliveries | None:
         """Return what is known of the deliveries of a notification. None if there is neither an item nor a delivery."""

@@ -53,6 +53,10 @@ class UserSummary(NamedTuple):
         names = (self.attributes["first_name"], self.attributes["last_name"])
         return text in " ".join(name for name in names if isinstance(name, str)).casefold()
 
+    def is_like(self, user: User, text: str) -> bool:
+        """Return whether the names, the external id or the email contain a text in lower case."""
+        return text in (user.external_id or "").casefold() or text in (user.email or "") or self.is_named_like(text)
+
 
 def _list(size: int, scanned: int, way: str, user_id: str, place: int | str) -> Arguments:
     return (size, scanned, way, user_id, place)
@@ -108,10 +112,13 @@ class UserPages:
         size: int,
         after: UserCursor | None = None,
         before: UserCursor | None = None,
+        *,
+        names_only: bool = True,
     ) -> UserPage | None:
         """Return a page as `page` does, with only those users whose first and last name contain a text in any case.
 
-        It reads the names of at most NAMES_PER_PAGE users. If it finds fewer than `size`, other pages may have more.
+        Without `names_only`, the external id or the email may contain it as well. It reads the names of at most
+        NAMES_PER_PAGE users. If it finds fewer than `size`, other pages may have more.
         There is no index of names: it would make every notification that sets a name more expensive, and a search by
         name is rare, and made by people.
         """
@@ -119,12 +126,15 @@ class UserPages:
         if start is None or page is None:
             return None
         found: list[tuple[User, int]] = []
+        text = name.casefold()
         for left in reversed(range(NAMES_PER_PAGE // NAMES_PER_READ)):
             # In the order of reading, so that the next page begins after the last user of this one.
             read = page.entries[::-1] if before else page.entries
             summaries = await self.summaries([user for user, _ in read])
             found += [
-                entry for entry, summary in zip(read, summaries, strict=True) if summary.is_named_like(name.casefold())
+                entry
+                for entry, summary in zip(read, summaries, strict=True)
+                if (summary.is_named_like(text) if names_only else summary.is_like(entry[0], text))
             ]
             end = page.newer if before else page.older
             if len(found) >= size or end is None or not left:

@@ -16,6 +16,7 @@ from gateway.channels.outcome import (
     Delivered,
     Misconfigured,
     Outcome,
+    Refused,
     Retry,
     Scope,
     Throttled,
@@ -34,6 +35,7 @@ from gateway.domain.ids import ProjectId, UserId
 from gateway.domain.notification import ItemId
 from gateway.domain.outbound_errors import NoAnswerError, NotSentError, OutboundRefusedError
 from gateway.domain.preferences import Channel
+from gateway.domain.project_event import ProjectEventType
 from gateway.settings import Settings
 from gateway.store.lanes import LaneStore
 from gateway.store.library import LIBRARY
@@ -257,6 +259,22 @@ async def test_a_failed_request_is_repeated_unless_that_could_send_a_text_messag
         await until(lambda: len(bench.outbox.recorded) == 2)
     found = {each.taken.lane: each.results[0].record.state for each in bench.outbox.recorded}
     assert found == {PUSH: push, SMS: sms}
+
+
+async def test_a_delivery_that_fails_for_good_is_an_event_of_its_own_besides_that_of_its_end(bench: Bench) -> None:
+    async def answer(message: Message) -> Outcome:
+        return Refused("too large") if message.user_id == user(1) else Delivered(str(message.id))
+
+    bench.answer = answer  # type: ignore[method-assign] # the answers of this test
+    async with bench.running():
+        await bench.add(PUSH, user(1), user(2))
+        await bench.ended(2)
+    await bench.events.flush()
+    log, kinds = ProjectEventLog(bench.client, EventRetention(100, 0)), ProjectEventType
+    failures = (await log.read(PUSH.project_id, [kinds.DELIVERY_FAILED], 10)).events
+    assert [each.user_id for each in failures] == [user(1)]
+    ends = (await log.read(PUSH.project_id, [kinds.DELIVERY_ENDED], 10)).events
+    assert {each.user_id: each.context for each in ends}[user(1)] == failures[0].context
 
 
 async def test_a_failure_that_passes_is_repeated_with_the_same_id(

@@ -40,7 +40,7 @@ class Operation(Generic[R]):
     - `is_live`: whether it is a form of the live connection, which accepts inbox tokens too.
     - `without_credentials`: the error of a request with no credentials. By default it is 401 under `/v2/`, and 404
       elsewhere, as the v1 contract has it.
-    - `streams`: whether the response does not end by itself.
+    - `streams`: whether the response is sent in parts, and may not end by itself.
     - `token_use`: the name by which tokens for this operation alone are accepted, "" if there are none.
     - `role`: the lowest role of an admin who may call it. It applies to operations of admins alone.
     - `confirmed`: whether an admin must have given the password in the last minutes.

@@ -1,6 +1,6 @@
 """The log of a project's events: what was sent, who received it and who did not, and who changed what."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -26,6 +26,9 @@ from gateway.store.project_event_log import ProjectEventLog, StoredEvent
 
 _SCANS = 5
 """How many calls may scan the log for one page. Each scans up to 40,000 events, so a rare filter takes some 25 ms."""
+
+_MATCHED = 100
+"""How many events one call reads of which only those are wanted that match."""
 
 FILTERS = (
     Option("type", "Only events of this type.", tuple(BY_LABEL)),
@@ -63,7 +66,7 @@ FOUND = ResponseSpec(200, "The event", ProjectEvent)
 LISTED = ResponseSpec(200, "A page", ProjectEventList)
 
 
-class _Part(NamedTuple):
+class Part(NamedTuple):
     """A page that was read, and the places at its ends if there is more beyond them."""
 
     events: Sequence[StoredEvent]
@@ -90,9 +93,9 @@ class ProjectEventsResource:
         page = read_page(query)
         user_id = await named_user(self.directory, call.project.id, query["user"])
         if query["user"] and user_id is None:
-            part = _Part((), None, None)
+            part = Part((), None, None)
         else:
-            part = await self._read(call.project.id, selected_types(query), user_id, page)
+            part = await read_part(self.log, call.project.id, selected_types(query), user_id, page)
         newer, older = (event_id(place, 0) if place else None for place in (part.newer, part.older))
         path = call.forwarded.prefix + call.request.path
         fields = call.request.query_params.multi_items()
@@ -108,24 +111,39 @@ class ProjectEventsResource:
             raise not_found("Event")
         return json_response(shown(event))
 
-    async def _read(
-        self, project_id: ProjectId, types: Sequence[ProjectEventType], user_id: UserId | None, page: Page
-    ) -> _Part:
-        """Read a page from one or several parts, because each read scans a bounded part of the log."""
-        after, before = (place_of(text)[0] if text else None for text in (page.after, page.before))
-        found: list[StoredEvent] = []
-        reached = before or after
-        for _ in range(_SCANS):
-            bounds = {"newer_than": reached} if before else {"older_than": reached}
-            part = await self.log.read(project_id, types, page.size - len(found), user_id=user_id, **bounds)
-            found += part.events
-            reached = part.scanned or (found[-1].place if found else reached)
-            if part.scanned is None:
-                break
-        beyond = reached if part.more else None
-        if before:
-            return _Part(found[::-1], beyond, found[0].place if found else before)
-        return _Part(found, (found[0].place if found else after) if after else None, beyond)
+
+async def read_part(
+    log: ProjectEventLog,
+    project_id: ProjectId,
+    types: Sequence[ProjectEventType],
+    user_id: UserId | None,
+    page: Page,
+    matches: Callable[[StoredEvent], bool] | None = None,
+) -> Part:
+    """Read a page from one or several parts, because each read scans a bounded part of the log.
+
+    With `matches`, the page has only the events for which it is true. Then it may be short although there are more.
+    """
+    after, before = (place_of(text)[0] if text else None for text in (page.after, page.before))
+    found: list[StoredEvent] = []
+    reached, more = before or after, False
+    for _ in range(_SCANS):
+        bounds = {"newer_than": reached} if before else {"older_than": reached}
+        wanted = page.size - len(found)
+        part = await log.read(project_id, types, _MATCHED if matches else wanted, user_id=user_id, **bounds)
+        matching = [each for each in part.events if matches is None or matches(each)]
+        found += matching[:wanted]
+        more = part.more or len(matching) > wanted
+        if len(matching) > wanted:
+            reached = found[-1].place
+        else:
+            reached = part.scanned or (part.events[-1].place if part.events else reached)
+        if not more or len(found) == page.size:
+            break
+    beyond = reached if more else None
+    if before:
+        return Part(found[::-1], beyond, found[0].place if found else before)
+    return Part(found, (found[0].place if found else after) if after else None, beyond)
 
 
 async def named_user(directory: Directory, project_id: ProjectId, name: str | None) -> UserId | None:

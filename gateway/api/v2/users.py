@@ -69,7 +69,8 @@ LISTING = (
     ),
     Formed(
         "query",
-        "Only the user whose external id or email address is this text, or else users as with `name`.",
+        "Only the user whose external id, email address or id is this text, or else users whose name, external id or "
+        "email address contains it. Pages of such a search are as with `name`.",
         "at most 255 characters",
         r"[\s\S]{1,255}",
     ),
@@ -123,8 +124,9 @@ class UsersResource:
     async def list_page(self, call: ProjectCall) -> Response:
         """Return a page of the project's users, the newest first, perhaps only those that match a search.
 
-        A search by external id or email is exact. A search by name looks at the names of up to 1,000 users a request,
-        in any case of letters, and `links.next` continues it. The cursors in `links` stay valid when a user is deleted.
+        A search by external id or email is exact. A search by name, or for any other text, looks at up to 1,000 users a
+        request, in any case of letters, and `links.next` continues it. The cursors in `links` stay valid when a user is
+        deleted.
         """
         query = call.query()
         page = read_page(query)
@@ -134,8 +136,9 @@ class UsersResource:
             found = await self._named(call.project.id, query)
         elif query["query"] and (user := await self._exactly(call.project.id, query["query"])):
             found = UserPage([(user, 0)], None, None)
-        elif name := query["name"] or query["query"]:
-            found = await self.pages.search(call.project.id, name, page.size, after, before)
+        elif text := query["name"] or query["query"]:
+            names_only = query["name"] is not None
+            found = await self.pages.search(call.project.id, text, page.size, after, before, names_only=names_only)
         else:
             found = await self.pages.page(call.project.id, page.size, after, before)
         if found is None:
@@ -196,10 +199,11 @@ class UsersResource:
         return UserPage([(user, 0)], None, None)
 
     async def _exactly(self, project_id: ProjectId, text: str) -> principal.User | None:
-        """Return the user whose external id or email is this text."""
-        return await self.directory.find(project_id, f"x:{text}") or await self.directory.find(
-            project_id, f"e:{normalize_email(text)}"
-        )
+        """Return the user whose external id, email or id is this text."""
+        for name in (f"x:{text}", f"e:{normalize_email(text)}", f"u:{text.lower()}"):
+            if (user := await self.directory.find(project_id, name)) is not None:
+                return user
+        return None
 
     async def _user(self, user: principal.User) -> dict[str, Any]:
         (summary,) = await self.pages.summaries([user])

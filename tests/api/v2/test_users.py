@@ -134,7 +134,7 @@ def test_a_user_that_was_returned_can_be_sent_back(client: httpx.Client) -> None
 def test_searches_are_exact_by_external_id_and_email_and_by_parts_of_names(client: httpx.Client) -> None:
     create(client, external_id="ada", email="ada@example.com", first_name="Ada", last_name="Lovelace")
     create(client, external_id="adam", email="adam@example.com", first_name="Adam")
-    create(client, external_id="bob", first_name="Bob")
+    bob = create(client, external_id="bob", first_name="Bobby")
     for query, expected in [
         ({"external_id": "ada"}, ["ada"]),
         ({"external_id": "ad"}, []),
@@ -150,6 +150,9 @@ def test_searches_are_exact_by_external_id_and_email_and_by_parts_of_names(clien
         ({"query": "ADAM@example.com"}, ["adam"]),
         ({"query": "Ada "}, ["ada"]),
         ({"query": "da"}, ["adam", "ada"]),
+        ({"query": "BO"}, ["bob"]),
+        ({"query": "dam@exam"}, ["adam"]),
+        ({"query": bob["id"].upper()}, ["bob"]),
         ({}, ["bob", "adam", "ada"]),
     ]:
         assert names(client, **query) == expected, query
