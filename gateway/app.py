@@ -38,6 +38,7 @@ from gateway.server.control_messages import ControlMessages
 from gateway.server.ingress import HttpIngress
 from gateway.server.readiness import Readiness
 from gateway.server.store_events import Restore, StoreEvents
+from gateway.server.worker_reporter import WorkerReporter
 from gateway.server.worker_server import WorkerServer
 from gateway.settings import Settings
 from gateway.store.activity import ActiveUsers
@@ -60,6 +61,7 @@ from gateway.store.lanes import LaneStore
 from gateway.store.leftovers import Leftovers
 from gateway.store.libraries import LibraryCleaner
 from gateway.store.library import LIBRARY
+from gateway.store.nodes import NodeStore
 from gateway.store.profiles import ProfileStore
 from gateway.store.project_event_log import EventRetention, ProjectEventLog
 from gateway.store.project_event_tails import EventTails
@@ -72,6 +74,8 @@ from gateway.store.subscriptions import SubscriptionStore
 from gateway.store.sweeps import SweepStore
 from gateway.store.tokens import TokenStore
 from gateway.store.trimming import ItemTrimmer
+from gateway.store.usage import UsageWriter
+from gateway.store.usage_counts import Milestone
 from gateway.store.watch import StoreWatch
 from gateway.store.webhook_endpoints import WebhookEndpointStore
 from gateway.store.webhook_lanes import WebhookLanes
@@ -114,6 +118,7 @@ class Worker:
         self.event_log = ProjectEventLog(client, retention)
         self.events = ProjectEvents(self.event_log)
         self.events.webhooks = self.webhook_lanes
+        self._inboxes.on_seen = partial(self.events.usage.reached, milestone=Milestone.SEEN)
         self._authenticator = Authenticator(
             self.projects,
             self._directory,
@@ -150,7 +155,10 @@ class Worker:
             new_epoch,
             worker_id,
             scheduler,
+            self.events.usage,
         )
+        self.usage = UsageWriter(client, self.events.usage)
+        self.reporter = WorkerReporter(NodeStore(client), worker_id, self.hub, self.usage)
         self._proxies = Proxies(settings.trusted_proxies, settings.public_url)
         self.formats = FormatWatch(self._format_client)
         self.watch = StoreWatch(client)
@@ -216,6 +224,7 @@ class Worker:
             self.webhook_endpoints,
             self._contents,
             self.jobs.wake,
+            self.events.usage,
         )
         self.subscriber.on_control = control.apply
         self.hub.dispatcher.on_other = self.tails.dispatch
@@ -277,6 +286,9 @@ class Worker:
                 yield
             await self.activity.add()
             await self.events.flush()
+            await self.usage.write()
+            with contextlib.suppress(StoreUnavailableError):
+                await self.reporter.end()
             await self.outbox.flush()
             await self.outbound.close()
             await self._operators_outbound.close()
@@ -297,6 +309,8 @@ class Worker:
             "idempotency": self.idempotency.run,
             "libraries": LibraryCleaner(self.client, after_deletion=Leftovers(self.client).erase).run,
             "project-events": self.events.run,
+            "usage": self.usage.run,
+            "reports": self.reporter.run,
             "active-users": partial(self.activity.run, self.hub.users),
             "tallies": tallies.run,
         }

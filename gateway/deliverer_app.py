@@ -23,6 +23,7 @@ from gateway.delivery.webhook_source import WebhookSource
 from gateway.delivery.webhook_work import WebhookParts
 from gateway.domain.ids import ProjectId
 from gateway.runtime.tasks import background_tasks
+from gateway.server.reporter import Reporter
 from gateway.settings import Settings
 from gateway.store.channel_tokens import ChannelTokenStore
 from gateway.store.contents import ContentStore
@@ -33,6 +34,7 @@ from gateway.store.installations import InstallationStore
 from gateway.store.integrations import CONTROL_INTEGRATION, IntegrationStore
 from gateway.store.lanes import LaneStore
 from gateway.store.library import LIBRARY
+from gateway.store.nodes import NodeStore
 from gateway.store.outbox import OutboxStore
 from gateway.store.overrides import OverrideStore
 from gateway.store.project_event_log import EventRetention, ProjectEventLog
@@ -41,6 +43,7 @@ from gateway.store.projects import ProjectStore
 from gateway.store.redis.client import FunctionClient, StoreUnavailableError
 from gateway.store.redis.subscriber import Subscriber
 from gateway.store.redis.topology import Topology
+from gateway.store.usage import UsageWriter
 from gateway.store.watch import StoreWatch
 from gateway.store.webhook_endpoints import CONTROL_WEBHOOKS, WebhookEndpointStore
 from gateway.store.webhook_lanes import WebhookLanes
@@ -81,6 +84,8 @@ class Deliverer:
         retention = EventRetention(settings.project_events, settings.project_events_seconds)
         self._event_log = ProjectEventLog(client, retention)
         self.events = ProjectEvents(self._event_log)
+        self.usage = UsageWriter(client, self.events.usage)
+        self._reporter = Reporter(NodeStore(client), process_id, "deliverer")
         self.clients = clients_of(settings)
         lanes = LaneStore(client)
         self._parked = ParkedLanes(lanes)
@@ -145,9 +150,11 @@ class Deliverer:
             async with background_tasks(self._background_work()):
                 yield
                 await self.runner.drain(self.settings.drain_seconds)
-                with contextlib.suppress(TimeoutError):
+                with contextlib.suppress(TimeoutError, StoreUnavailableError):
                     async with asyncio.timeout(FLUSH_SECONDS):
                         await self.events.flush()
+                        await self.usage.write()
+                        await self._reporter.end()
             await self.clients.close()
         finally:
             for client in (self._format_client, self.client):
@@ -162,6 +169,8 @@ class Deliverer:
             "store-watch": self.watch.run,
             "formats": self.formats.run,
             "project-events": self.events.run,
+            "usage": self.usage.run,
+            "reports": self._reporter.run,
             "tallies": tallies.run,
         }
 

@@ -53,6 +53,7 @@ from gateway.api.v2 import (
     integration_tests,
     integrations,
     keys,
+    overview,
     previews,
     project_events,
     revocations,
@@ -61,6 +62,7 @@ from gateway.api.v2 import (
     template_preview,
     tokens,
     traces,
+    usage,
     user_export,
     user_summary,
     webhook_endpoints,
@@ -84,6 +86,7 @@ from gateway.runtime.outbound import OutboundHttp
 from gateway.sending.audience_count import AudienceCounter
 from gateway.sending.deliverer import Deliverer
 from gateway.sending.inbox_rules import InboxOnly, InboxRules
+from gateway.sending.onboarding import Onboarding
 from gateway.sending.outbox import OutboxSender
 from gateway.sending.sender import Sender
 from gateway.sending.trace_reader import trace_reader
@@ -108,6 +111,7 @@ from gateway.store.integrations import IntegrationStore
 from gateway.store.item_pages import ItemPages
 from gateway.store.jobs import JobStore
 from gateway.store.lanes import LaneStore
+from gateway.store.nodes import NodeStore
 from gateway.store.outbox import OutboxStore
 from gateway.store.overrides import OverrideStore
 from gateway.store.page_origins import PageOrigins
@@ -121,6 +125,7 @@ from gateway.store.recipient_search import RecipientSearch
 from gateway.store.redis.client import FunctionClient
 from gateway.store.subscriptions import SubscriptionStore
 from gateway.store.tokens import TokenStore
+from gateway.store.usage import UsageReader
 from gateway.store.user_pages import UserPages
 from gateway.store.webhook_deliveries import WebhookDeliveries
 from gateway.store.webhook_endpoints import WebhookEndpointStore
@@ -195,11 +200,11 @@ class ApiBuilder:
         user_limits = RateLimits(settings.rate_limit_reads, settings.rate_limit_writes)
         project_limits = RateLimits(settings.rate_limit_admin_reads, settings.rate_limit_admin_writes)
         workspaces = WorkspaceAuthenticator(WorkspaceTokens(settings.secret_key), WorkspaceStore(self.client))
-        origins = settings.allowed_origins
+        origins, usage, counter = settings.allowed_origins, self.events.usage, AdminLimits(self.client)
         return {
             PUBLIC: PublicAccess(context),
-            USER: UserAccess(context, self.authenticator, origins, user_limits, self.inboxes, self.activity),
-            PROJECT: ProjectAccess(context, self.authenticator, origins, project_limits, AdminLimits(self.client)),
+            USER: UserAccess(context, self.authenticator, origins, user_limits, self.inboxes, self.activity, usage),
+            PROJECT: ProjectAccess(context, self.authenticator, origins, project_limits, counter, usage),
             WORKSPACE: WorkspaceAccess(context, workspaces),
         }
 
@@ -226,7 +231,7 @@ class ApiBuilder:
         )
         once, now, keep = Idempotency(self.idempotency), self._now, self.settings.item_retention
         tokens_resource = v2_tokens.ChannelTokensResource(channel_tokens, directory, self.events, once, now)
-        webhooks = WebhookMessageStore(client)
+        webhooks, usage_reader = WebhookMessageStore(client), UsageReader(client)
         files = StaticFiles()
         own_host = f"{self.settings.host}:{self.settings.port}"
         return [
@@ -259,6 +264,16 @@ class ApiBuilder:
                 event_tail.OPERATIONS,
             ),
             *bind(project_events.ProjectEventsResource(self.event_log, directory), project_events.OPERATIONS),
+            *bind(usage.UsageResource(usage_reader, self.activity), usage.OPERATIONS),
+            *bind(
+                overview.OverviewResource(
+                    usage_reader,
+                    self.activity,
+                    NodeStore(client),
+                    Onboarding(client, usage_reader, self.event_log, directory),
+                ),
+                overview.OPERATIONS,
+            ),
             *bind(
                 delivery_config.DeliveryConfigResource(self.delivery_configs, self.events),
                 delivery_config.OPERATIONS,

@@ -6,7 +6,7 @@ from typing import NamedTuple
 from gateway.auth.credentials import check_hmac, check_secret, proven_identity
 from gateway.auth.inbox_tokens import InboxTokens, is_inbox_token
 from gateway.auth.tokens import UnverifiedToken, VerifiedToken
-from gateway.domain.errors import ErrorCode, api_error
+from gateway.domain.errors import ApiError, ErrorCode, api_error
 from gateway.domain.new_user_limits import NewUserLimits
 from gateway.domain.principal import Credentials, Identity, Principal, Project, ProjectPrincipal, User, UserPrincipal
 from gateway.domain.signing import NO_PROOF, secret_id
@@ -124,6 +124,16 @@ class Authenticator:
         if not isinstance(principal, UserPrincipal) or identity is None or not self._is_current(principal.project):
             return None
         return principal if self._directory.cached(principal.user.project_id, identity) is principal.user else None
+
+    def named_project(self, credentials: Credentials) -> Project | None:
+        """Return the cached project that credentials name, whether or not they are right; None if there is none."""
+        api_key = credentials.api_key
+        if not api_key and credentials.token:
+            try:
+                api_key = UnverifiedToken(credentials.token).api_key
+            except ApiError:
+                return None
+        return self._projects.cached(api_key) if api_key else None
 
     def _is_current(self, project: Project) -> bool:
         """Return whether the cached record of a project is the same object, and not only one with the same fields."""

@@ -20,6 +20,7 @@ from gateway.domain.delivery import FAILURES, EntryRecord, Lane, Recorded, Route
 from gateway.domain.ids import ProjectId, UserId
 from gateway.domain.project_event import ProjectEvent, ProjectEventType
 from gateway.store.project_events import ProjectEvents
+from gateway.store.usage_counts import Failure
 from gateway.telemetry.logs import log
 from gateway.telemetry.metrics import (
     ACCEPTED_TO_DELIVERED_SECONDS,
@@ -127,11 +128,21 @@ class Reports:
     def _ended(
         self, route: Route, project_id: ProjectId, user_id: UserId, notification_id: bytes, record: EntryRecord
     ) -> None:
+        failure = Failure(
+            int(time.time() * 1000),
+            user_id,
+            _text(notification_id),
+            channel_of(route),
+            record.provider,
+            record.state.name.lower(),
+            record.reason,
+        )
+        self._events.usage.ended(project_id, failure)
         context = {
-            "notification_id": _text(notification_id),
-            "channel": channel_of(route),
+            "notification_id": failure.notification_id,
+            "channel": failure.channel,
             "provider": record.provider or None,
-            "state": record.state.name.lower(),
+            "state": failure.state,
             "reason": record.reason or None,
             "attempts": max((token.attempts for token in record.tokens), default=0) or None,
         }

@@ -25,6 +25,7 @@ class JobEvents:
     def saved(self, job: Job, step: Step) -> None:
         """Note the users whom a step of a broadcast reached, as one event."""
         if job.kind is JobKind.BROADCAST and step.reached:
+            self._events.usage.stored(job.project_id, len(step.reached))
             self._note(job, ProjectEventType.STORED, {"broadcast_id": job.id, "count": len(step.reached)})
 
     async def finished(self, job: Job) -> None:

@@ -6,6 +6,7 @@ from gateway.auth.authenticator import Authenticator
 from gateway.domain.errors import ApiError, CloseCode, ErrorCode, api_error
 from gateway.domain.principal import Credentials, UserPrincipal
 from gateway.live.connection import Connection
+from gateway.live.figures import LiveFigures
 from gateway.live.pacing import retry_after_ms
 from gateway.live.replay import Replay, store_close_code
 from gateway.live.revocation import Revocation
@@ -43,6 +44,7 @@ class Admission:
         revocation: Revocation,
         activity: ActiveUsers,
         allowed_origins: tuple[str, ...],
+        figures: LiveFigures,
     ):
         self._authenticator = authenticator
         self._subscriber = subscriber
@@ -51,6 +53,7 @@ class Admission:
         self._revocation = revocation
         self._activity = activity
         self._allowed_origins = allowed_origins
+        self._figures = figures
         self._slots = asyncio.Semaphore(CONCURRENT_ADMISSIONS)
         self.draining = False
         """Whether every connection is refused, because this worker is about to stop."""
@@ -70,6 +73,7 @@ class Admission:
             except ApiError as error:
                 retry = error.retry_after_seconds
                 code = _CLOSE_CODES.get(error.code, CloseCode.UNAUTHORIZED)
+                self._count_refused(connection, credentials, error)
                 connection.perform(connection.session.refused(code, error.problems[0], retry and 1000 * retry))
             except StoreUnavailableError as problem:
                 _refuse(connection, store_close_code(problem))
@@ -86,11 +90,19 @@ class Admission:
             return False
         connection.set_principal(principal)
         if not await self._subscriptions.join(connection, principal):
-            connection.perform(connection.session.refused(CloseCode.TOO_MANY_CONNECTIONS))
+            code = CloseCode.TOO_MANY_CONNECTIONS
+            self._figures.refused(principal.project.id, connection, code.reason)
+            connection.perform(connection.session.refused(code))
             return False
         # A change of the project that arrived before the connection joined was not applied to the connection.
         self._revocation.check(connection, await self._authenticator.current(principal.project))
         return True
+
+    def _count_refused(self, connection: Connection, credentials: Credentials, error: ApiError) -> None:
+        """Count a refused connection for the project that its credentials name. An unknown API key names none."""
+        project = self._authenticator.named_project(credentials)
+        if project is not None and error.code is not None:
+            self._figures.refused(project.id, connection, error.code.kind.code)
 
     async def _open(self, connection: Connection, principal: UserPrincipal) -> None:
         session, subscription = connection.session, connection.subscription

@@ -30,10 +30,9 @@ from gateway.live.hub_interface import HubInterface
 from gateway.live.opening import CLIENT_CLOSED_REQUEST, Opening
 from gateway.live.pacing import retry_after_ms
 from gateway.live.user_subscription import UserSubscription
+from gateway.store.nodes import TRANSPORTS
 from gateway.telemetry.metrics import CLOSED, CONNECTIONS, DELIVERED, GAPS, OPENED, RESETS, RESUMES, SLOW_READERS
 from gateway.telemetry.tallies import Tally
-
-TRANSPORTS = ("websocket", "sse", "sse_http10", "long_poll")
 
 STALL_HEARTBEATS = 2.5
 """A peer that acknowledges none of its buffered data for this many heartbeats is closed."""
@@ -149,8 +148,11 @@ class Connection(asyncio.Protocol, ABC):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """End the session and remove the connection from the hub."""
+        by_client = not self.session.closed
         self.session.disconnected()
         self.log_opening(CLIENT_CLOSED_REQUEST)
+        if self.opened:
+            self.hub.figures.closed(self, by_client=by_client)
         self.hub.leave(self)
         if self.opened:
             self.opened = False
@@ -291,6 +293,7 @@ class Connection(asyncio.Protocol, ABC):
         if isinstance(message, Ready):
             self.opened = True
             self.log_opening(self.opened_status)
+            self.hub.figures.opened(self)
             _OPENED[self.name].value += 1
             _CONNECTIONS[self.name].value += 1
             self.hub.deadlines.schedule_first_heartbeat(self)
@@ -301,6 +304,8 @@ class Connection(asyncio.Protocol, ABC):
 
     def _close(self, close: Close) -> None:
         CLOSED.labels(close.code.reason).inc()
+        if self.opened:
+            self.hub.figures.closing(self, close.code)
         self.pending_read = None
         self.write_goodbye(close)
         self.log_opening(self.refused_status(close))

@@ -7,7 +7,7 @@
     end       revocation: close connections whose access has ended; drain: close all
 
 Imports within this package point down: hub > admission, renewal, dispatch, drain > replay > revocation >
-subscriptions > connection > the rest. A connection reaches the hub through `HubInterface`.
+subscriptions, figures > connection > the rest. A connection reaches the hub through `HubInterface`.
 """
 
 import asyncio
@@ -24,6 +24,7 @@ from gateway.live.connection import Connection
 from gateway.live.connection_tasks import ConnectionTasks
 from gateway.live.deadlines import Deadlines
 from gateway.live.dispatch import Dispatcher
+from gateway.live.figures import LiveFigures
 from gateway.live.renewal import Renewal
 from gateway.live.replay import Replay
 from gateway.live.revocation import Revocation
@@ -34,6 +35,7 @@ from gateway.settings import Settings
 from gateway.store.activity import ActiveUsers
 from gateway.store.inbox import InboxStore
 from gateway.store.redis.subscriber import Subscriber
+from gateway.store.usage_counts import UsageCounts
 
 
 class Hub:
@@ -49,6 +51,7 @@ class Hub:
         new_epoch: Callable[[], str],
         worker_id: str,
         scheduler: FairScheduler,
+        usage: UsageCounts | None = None,
     ):
         self.limits = SessionLimits(
             settings.heartbeat_seconds, settings.authentication_seconds, settings.max_messages_per_minute
@@ -58,8 +61,10 @@ class Hub:
         self.allowed_origins = settings.allowed_origins
         self.access_log = settings.access_log
         self.scheduler = scheduler
+        self.figures = LiveFigures(usage or UsageCounts())
         self._worker_id = worker_id
-        self._connection_count = 0
+        self.connection_count = 0
+        """How many connections this worker has had."""
         self._subscriber = subscriber
         self._tasks = ConnectionTasks()
         self.deadlines: Deadlines[Connection] = Deadlines(settings.heartbeat_seconds)
@@ -74,6 +79,7 @@ class Hub:
             self.revocation,
             activity,
             settings.allowed_origins,
+            self.figures,
         )
         self._renewal = Renewal(authenticator, inboxes, self.revocation, self.deadlines)
         self.dispatcher = Dispatcher(self.subscriptions, self.replay, inboxes)
@@ -104,8 +110,8 @@ class Hub:
 
     def new_session(self, accepted_at: float | None) -> Session:
         """Create the session of a new connection, with an id for logs and for the client."""
-        self._connection_count += 1
-        connection_id = f"{self._worker_id}-{self._connection_count}"
+        self.connection_count += 1
+        connection_id = f"{self._worker_id}-{self.connection_count}"
         return Session(connection_id, self.limits, accepted_at or time.monotonic())
 
     def admit(self, connection: Connection, credentials: Credentials) -> None:

@@ -1,12 +1,28 @@
 """The methods of the hub that connections call. Connections import this module, and the hub imports connections."""
 
-from typing import Protocol
+from typing import Protocol, TypeVar
 
+from gateway.domain.errors import CloseCode
 from gateway.domain.event import Position
 from gateway.domain.principal import Credentials
 from gateway.domain.session import Session, SessionLimits
 from gateway.live.deadlines import Deadlines, ScheduledT
 from gateway.runtime.fair_scheduler import FairScheduler
+
+ConnectionT_contra = TypeVar("ConnectionT_contra", contravariant=True)
+
+
+class FiguresInterface(Protocol[ConnectionT_contra]):
+    """What counts connections: see `LiveFigures`."""
+
+    def opened(self, connection: ConnectionT_contra) -> None:
+        """Count a connection that is open from now on."""
+
+    def closed(self, connection: ConnectionT_contra, *, by_client: bool) -> None:
+        """Count a connection that was open and is lost."""
+
+    def closing(self, connection: ConnectionT_contra, code: CloseCode) -> None:
+        """Note that the worker closes a connection that is open."""
 
 
 class HubInterface(Protocol[ScheduledT]):
@@ -19,6 +35,10 @@ class HubInterface(Protocol[ScheduledT]):
     access_log: bool
     deadlines: Deadlines[ScheduledT]
     scheduler: FairScheduler
+
+    @property
+    def figures(self) -> FiguresInterface[ScheduledT]:
+        """What counts connections."""
 
     @property
     def draining(self) -> bool:

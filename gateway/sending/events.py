@@ -30,20 +30,26 @@ class SendEvents:
 
     def __init__(self, events: ProjectEvents):
         self._events = events
+        self._usage = events.usage
 
     def accepted(self, project_id: ProjectId, notification_id: str, recipients: int) -> None:
-        """Note that a request with several recipients was accepted."""
+        """Note that a request was accepted. One with a single recipient is only counted."""
+        self._usage.accepted(project_id)
+        if recipients == 1:
+            return
         context: dict[str, ContextValue] = {"notification_id": notification_id, "recipients": recipients}
         self._events.note(project_id, ProjectEvent(_accepted, None, context))
 
     def enqueued(self, project_id: ProjectId, broadcast_id: str) -> None:
         """Note that a broadcast was enqueued."""
+        self._usage.broadcast(project_id)
         context = {"broadcast_id": broadcast_id, "status": "enqueued"}
         self._events.note(project_id, ProjectEvent(ProjectEventType.BROADCAST_CHANGED, None, context))
 
     def outcome(self, user: User, notification_id: str, outcome: Outcome) -> None:
         """Note the outcome of a delivery to one user. A repeated delivery has none."""
         if outcome is _CREATED:
+            self._usage.stored(user.project_id)
             self._events.note_packed(user.project_id, _pack_stored(user.id, notification_id))
         elif outcome is _MUTED:
             self._note(_suppressed, [user], {"notification_id": notification_id, "rule": _PREFERENCE})
@@ -51,6 +57,8 @@ class SendEvents:
     def outcomes(self, users: Sequence[User], notification_id: str, outcomes: Sequence[Outcome]) -> None:
         """Note the outcomes of a delivery to some users of a project."""
         stored = [user for user, outcome in zip(users, outcomes, strict=True) if outcome is Outcome.CREATED]
+        if stored:
+            self._usage.stored(users[0].project_id, len(stored))
         self._note(_stored, stored, {"notification_id": notification_id})
         self.muted(users, notification_id, outcomes)
 
@@ -64,6 +72,8 @@ class SendEvents:
         self._note(_suppressed, users, {"notification_id": notification_id, "rule": rule})
 
     def _note(self, kind: ProjectEventType, users: Sequence[User], context: dict[str, ContextValue]) -> None:
+        if kind is _suppressed and users:
+            self._usage.suppressed(users[0].project_id, len(users))
         if len(users) > OWN_EVENTS:
             self._events.note(users[0].project_id, ProjectEvent(kind, None, {**context, "count": len(users)}))
         else:

@@ -57,8 +57,7 @@ class Sender:
         if command.overrides is not None:
             await self._store_overrides(project_id, plan.id, command.overrides)
         item = OutgoingItem(content, plan.moment, keep, repeatable, custom_attributes=command.custom_attributes)
-        if len(command.recipients) > 1:
-            self._events.accepted(project_id, plan.id, len(command.recipients))
+        self._events.accepted(project_id, plan.id, len(command.recipients))
         await self._deliverer.deliver_to_named(item, project_id, command.recipients)
         return sent
 

@@ -16,6 +16,7 @@ from gateway.store.integrations import CONTROL_INTEGRATION, IntegrationStore
 from gateway.store.jobs import CONTROL_JOBS
 from gateway.store.project_deletion import CONTROL_PROJECT_DELETED
 from gateway.store.projects import CONTROL_PROJECT, ProjectStore
+from gateway.store.usage_counts import UsageCounts
 from gateway.store.webhook_endpoints import CONTROL_WEBHOOKS, WebhookEndpointStore
 
 
@@ -36,6 +37,7 @@ class ControlMessages:
         webhook_endpoints: WebhookEndpointStore,
         contents: ContentStore,
         wake_jobs: Callable[[], None],
+        usage: UsageCounts,
     ):
         self._directory = directory
         self._projects = projects
@@ -46,6 +48,7 @@ class ControlMessages:
         self._webhook_endpoints = webhook_endpoints
         self._contents = contents
         self._wake_jobs = wake_jobs
+        self._usage = usage
 
     def apply(self, message: bytes) -> None:
         """Apply one message. A message of an unknown kind may concern any cache, so it clears all of them."""
@@ -61,6 +64,7 @@ class ControlMessages:
                 self._projects.cache.forget_deleted(api_key)
                 self._revocation.project_changed(api_key)
                 self._activity.forget(ProjectId(project_id))
+                self._usage.forget(ProjectId(project_id))
             case [word, project_id] if word == CONTROL_DELIVERY:
                 self._delivery_configs.forget(ProjectId(project_id))
             case [word, project_id, name] if word == CONTROL_INTEGRATION:
@@ -81,4 +85,5 @@ class ControlMessages:
         self._integrations.forget_all()
         self._webhook_endpoints.forget_all()
         self._revocation.all_projects_changed()
+        self._usage.forget_reached()
         self._wake_jobs()

@@ -152,6 +152,10 @@ class ActiveUsers:
         """Return how many users of a project were active in a month (`YYYY-MM`). Raises StoreUnavailableError."""
         return await self._client.call(COUNT_ACTIVE(keys.active_users(project_id, month)))
 
+    async def count_many(self, project_id: ProjectId, months: Sequence[str]) -> list[int]:
+        """Return the same for several months. Raises StoreUnavailableError."""
+        return await self._client.call_many([COUNT_ACTIVE(keys.active_users(project_id, month)) for month in months])
+
     async def _show(self) -> None:
         try:
             ACTIVE_USERS.set(await self._client.call(COUNT_ACTIVE(keys.all_active_users(self.month))))

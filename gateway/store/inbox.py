@@ -5,7 +5,7 @@ Every method takes one round trip, and another one if a page has shared contents
 
 import functools
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -13,7 +13,8 @@ import msgspec
 from gateway.domain.delivery import OutboxPlan, Route
 from gateway.domain.event import Counts, Event, LogPage, Position
 from gateway.domain.guard import UNGUARDED, Guard, UserDeletedError
-from gateway.domain.notification import BulkCommand, Command, Filter, ItemId
+from gateway.domain.ids import ProjectId
+from gateway.domain.notification import BulkCommand, Command, Filter, ItemId, Write
 from gateway.domain.principal import User
 from gateway.domain.retention import KEEP_ALL, ItemRetention
 from gateway.store import keys
@@ -195,6 +196,8 @@ class InboxStore:
         self._functions = UserFunctions(client)
         self._retention = retention
         self._contents = contents
+        self.on_seen: Callable[[ProjectId], None] = lambda project_id: None
+        """Called with the project of a user who saw or read something."""
 
     async def create(
         self,
@@ -377,7 +380,10 @@ class InboxStore:
             transition.event_name,
             _client_id(client_id),
         )
-        return await self._functions.change(user, guard, call)
+        changed = await self._functions.change(user, guard, call)
+        if changed is not None and transition.seen is Write.SET:
+            self.on_seen(user.project_id)
+        return changed
 
     async def delete(
         self, user: User, item_id: ItemId, client_id: str | None, moment: Moment, guard: Guard = UNGUARDED
@@ -409,7 +415,10 @@ class InboxStore:
             categories=matching.categories,
             topics=matching.topics,
         )
-        return await self._functions.change(user, guard, call)
+        changed = await self._functions.change(user, guard, call)
+        if changed.items and transition.seen is Write.SET:
+            self.on_seen(user.project_id)
+        return changed
 
     async def list_page(
         self, user: User, matching: Filter, page: int, per_page: int, guard: Guard = UNGUARDED

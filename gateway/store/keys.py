@@ -202,6 +202,42 @@ def active_users(project_id: ProjectId, month: str) -> str:
     return f"{PREFIX}{{{project_id}}}:mau:{month}"
 
 
+def usage(project_id: ProjectId, period: str) -> str:
+    """hash: sends, broadcasts, stored, suppressed, and `channel:state` -> deliveries that ended so, of a month
+    (`YYYY-MM`) or a day (`YYYY-MM-DD`) in UTC. A month for 25 months, a day for 100 days.
+    """
+    return f"{PREFIX}{{{project_id}}}:usage:{period}"
+
+
+def usage_minutes(project_id: ProjectId, hour: str) -> str:
+    """string: the counts of an hour (`YYYY-MM-DDTHH`) by minute: 60 numbers of 4 bytes for each series of `Series`.
+    25 h.
+    """
+    return f"{PREFIX}{{{project_id}}}:usage_minutes:{hour}"
+
+
+def latest_failures(project_id: ProjectId) -> str:
+    """list: the newest deliveries that failed, in JSON, the newest first. Bounded by count; 30 days after the last."""
+    return f"{PREFIX}{{{project_id}}}:latest_failures"
+
+
+def live_connections(project_id: ProjectId) -> str:
+    """hash: worker -> the live connections of the project on it, a number for each transport. Until a worker that has
+    ended is found gone; minutes.
+    """
+    return f"{PREFIX}{{{project_id}}}:live"
+
+
+def milestones(project_id: ProjectId) -> str:
+    """hash: milestone -> the unix ms at which the project first reached it. For ever."""
+    return f"{PREFIX}{{{project_id}}}:milestones"
+
+
+def refusals(project_id: ProjectId, window: int) -> str:
+    """hash: `code origin` -> connections and requests of users that were refused so, in ten minutes. Half an hour."""
+    return f"{PREFIX}{{{project_id}}}:refusals:{window}"
+
+
 def project_events(project_id: ProjectId) -> str:
     """hash: ms and number, the place of the last event of a project. As long as the events are kept.
 
@@ -445,10 +481,32 @@ def all_active_users(month: str) -> str:
     return f"{PREFIX}{{mau}}:{month}"
 
 
+NODES = PREFIX + "{nodes}"
+"""set: the ids of the processes that have reported. Until they end, or are found gone."""
+
+WATCHED = NODES + ":watched"
+"""sorted set: projects whose connections somebody watches, by the second until which. Bounded; seconds each."""
+
+
+def node(node_id: str) -> str:
+    """string: the last report of a process in JSON. Seconds."""
+    return f"{NODES}:{node_id}"
+
+
 # ---- pub/sub channels besides those of users
 
 CONTROL = PREFIX + "{control}"
 """The pub/sub channel of control messages: changes of cached projects and users, and new jobs."""
+
+
+def connection_events(project_id: ProjectId) -> str:
+    """Return the (sharded) pub/sub channel of the events of a project's connections."""
+    return f"{PREFIX}{{{project_id}}}:connections"
+
+
+def answers(worker_id: str) -> str:
+    """Return the (sharded) pub/sub channel of the answers to a worker's questions about connections."""
+    return f"{PREFIX}{{answers:{worker_id}}}"
 
 
 def probe(worker_id: str) -> str:

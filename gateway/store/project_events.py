@@ -15,6 +15,7 @@ from gateway.domain.ids import ProjectId
 from gateway.domain.project_event import ProjectEvent
 from gateway.store.project_event_log import PackedEvent, ProjectEventLog, packed
 from gateway.store.redis.problems import StoreDataError, StoreUnavailableError
+from gateway.store.usage_counts import UsageCounts
 from gateway.store.webhook_lanes import PROJECT_MEMBER, WebhookLanes, concern_webhooks
 from gateway.telemetry.logs import log
 from gateway.telemetry.metrics import PROJECT_EVENTS_DROPPED
@@ -42,6 +43,8 @@ class ProjectEvents:
         self._waiting: dict[ProjectId, list[PackedEvent]] = {}
         self._count = 0
         self._noted = asyncio.Event()
+        self.usage = UsageCounts()
+        """Counts what happens, whether or not the log is on."""
         self.webhooks: WebhookLanes | None = None
         """Has events become messages of webhooks."""
 

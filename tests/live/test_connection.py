@@ -22,8 +22,10 @@ from gateway.live.backlog import MISSED_EVENTS
 from gateway.live.connection import STALL_HEARTBEATS, Connection
 from gateway.live.credential import ConnectionCredential
 from gateway.live.deadlines import Deadlines
+from gateway.live.figures import LiveFigures
 from gateway.live.websocket import WebSocketConnection
 from gateway.runtime.fair_scheduler import FairScheduler
+from gateway.store.usage_counts import UsageCounts
 from tests.live.test_backlog import until_stalled
 
 START = Position("e", 5)
@@ -44,6 +46,7 @@ class RecordingHub:
     draining: bool = False
     deadlines: Deadlines[Connection] = field(default_factory=lambda: Deadlines[Connection](25))
     scheduler: FairScheduler = field(default_factory=FairScheduler)
+    figures: LiveFigures = field(default_factory=lambda: LiveFigures(UsageCounts()))
     calls: list[tuple[str, Any]] = field(default_factory=list)
 
     def new_session(self, accepted_at: float | None) -> Session:

@@ -32,7 +32,7 @@ def recorder() -> Recorder:
 def control(recorder: Recorder) -> ControlMessages:
     """Control messages that act on the recorder."""
     parts: Any = recorder
-    return ControlMessages(parts, parts, parts, parts, parts, parts, parts, parts, parts.wake)
+    return ControlMessages(parts, parts, parts, parts, parts, parts, parts, parts, parts.wake, parts)
 
 
 @pytest.mark.parametrize(
@@ -47,7 +47,7 @@ def control(recorder: Recorder) -> ControlMessages:
         (b"project key", [("forget", "key"), ("project_changed", "key")]),
         (
             b"project_deleted key p1",
-            [("forget_deleted", "key"), ("project_changed", "key"), ("forget", "p1")],
+            [("forget_deleted", "key"), ("project_changed", "key"), ("forget", "p1"), ("forget", "p1")],
         ),
     ],
 )
@@ -61,7 +61,7 @@ def test_a_message_clears_what_it_names(
 @pytest.mark.parametrize("message", [b"", b"project", b"user p1", b"of a later version", b"\xff\xfe"])
 def test_an_unknown_message_clears_everything(control: ControlMessages, recorder: Recorder, message: bytes) -> None:
     control.apply(message)
-    assert recorder.calls == [*[("forget_all",)] * 5, ("all_projects_changed",), ("wake",)]
+    assert recorder.calls == [*[("forget_all",)] * 5, ("all_projects_changed",), ("forget_reached",), ("wake",)]
 
 
 async def test_a_worker_receives_the_messages_of_other_nodes(node: Node) -> None:

@@ -28,11 +28,12 @@ from gateway.auth.workspaces import WorkspaceAuthenticator
 from gateway.domain.errors import ApiError, ErrorCode, api_error
 from gateway.domain.guard import Allowance, Guard, RateKind, TokenRevokedError, UserDeletedError
 from gateway.domain.origin import origin_allowed
-from gateway.domain.principal import Credentials, Project, User, UserPrincipal
+from gateway.domain.principal import Credentials, Project, ProjectPrincipal, User, UserPrincipal
 from gateway.store.activity import ActiveUsers
 from gateway.store.admin_limits import AdminLimits
 from gateway.store.inbox import InboxStore
 from gateway.store.redis.client import StoreUnavailableError
+from gateway.store.usage_counts import Milestone, UsageCounts
 from gateway.telemetry.metrics import RATE_LIMIT_FAILURES
 
 Responder: TypeAlias = Callable[[ApiRequest], Awaitable[Response]]
@@ -132,12 +133,14 @@ class ProjectAccess(Access):
         allowed_origins: tuple[str, ...],
         limits: RateLimits,
         counter: AdminLimits,
+        usage: UsageCounts,
     ):
         super().__init__(context)
         self._authenticator = authenticator
         self._origins = _ProjectOrigins(allowed_origins)
         self._limits = limits
         self._counter = counter
+        self._usage = usage
 
     def responder(self, row: AnyOperation, handler: Handler) -> Responder:
         """Return the responder of an operation, for calls of a project. A call that cannot be counted is allowed."""
@@ -148,8 +151,9 @@ class ProjectAccess(Access):
             known = request.known
             principal = self._authenticator.recall_admin(known.verified) if known.verified is not None else None
             if principal is None:
-                principal = await self._authenticator.admin(_credentials(row, request))
+                principal = await self._verified(_credentials(row, request))
                 known.verified = Verified(principal, None)
+                self._usage.reached(principal.project.id, Milestone.REQUEST)
             request.principal = principal
             project = principal.project
             if "origin" in request.headers:
@@ -167,6 +171,16 @@ class ProjectAccess(Access):
             return response
 
         return respond
+
+    async def _verified(self, credentials: Credentials) -> ProjectPrincipal:
+        """Return the principal of a backend. Count refused credentials for the project whose API key they have."""
+        try:
+            return await self._authenticator.admin(credentials)
+        except ApiError as error:
+            project = self._authenticator.named_project(credentials)
+            if project is not None and error.code is not None:
+                self._usage.refused(project.id, error.code.kind.code, "")
+            raise
 
     async def _count(self, project: Project, allowance: Allowance) -> None:
         try:
@@ -186,6 +200,7 @@ class UserAccess(Access):
         limits: RateLimits,
         inboxes: InboxStore,
         activity: ActiveUsers,
+        usage: UsageCounts,
     ):
         super().__init__(context)
         self._authenticator = authenticator
@@ -193,6 +208,7 @@ class UserAccess(Access):
         self._limits = limits
         self._inboxes = inboxes
         self._activity = activity
+        self._usage = usage
 
     def responder(self, row: AnyOperation, handler: Handler) -> Responder:
         """Return the responder of an operation, for calls of a user.
@@ -208,9 +224,13 @@ class UserAccess(Access):
             verified = request.known.verified
             # The same headers named this user before, unless it must be verified again.
             recalled = self._authenticator.recall_user(verified) if verified is not None and recalls else None
-            request.principal = principal = recalled or await self._verified(row, request)
-            if "origin" in request.headers:
-                self._origins.check(request, principal.project)
+            try:
+                request.principal = principal = recalled or await self._verified(row, request)
+                if "origin" in request.headers:
+                    self._origins.check(request, principal.project)
+            except ApiError as error:
+                self._count_unverified(row, request, error)
+                raise
             allowance = Allowance(kind, limit) if limit else None
             guard = Guard(allowance, principal.token_id, principal.token_issued_at)
             if counts_before:
@@ -244,6 +264,15 @@ class UserAccess(Access):
             principal = await self._authenticator.user(credentials, row.known_users_only, address, row.token_use)
         request.known.verified = Verified(principal, None if credentials.token else proven_identity(credentials))
         return principal
+
+    def _count_unverified(self, row: AnyOperation, request: ApiRequest, error: ApiError) -> None:
+        """Count refused credentials for the project that they name. An unknown API key names none."""
+        try:
+            project = self._authenticator.named_project(_credentials(row, request))
+        except ApiError:
+            return
+        if project is not None and error.code is not None:
+            self._usage.refused(project.id, error.code.kind.code, request.headers.get("origin") or "")
 
     async def _count_refused(self, user: User, guard: Guard) -> None:
         """Count a call that was refused before the store counted it. Raises RateLimitedError."""

@@ -40,6 +40,7 @@ _TAGS = {
     "Deliveries": "How notifications reach users on the channels besides the inbox, and why one did not.",
     "Outgoing webhooks": "Endpoints of your servers, to which the gateway posts signed messages about what happens.",
     "Events": "What happened in a project: a log, and a live tail of it.",
+    "Figures": "What a project uses, and how it is doing now. The gateway counts as it works, and scans nothing.",
     "Workspace": "For administering projects, with a workspace token: `inbox-gateway token --workspace` prints one.",
     "Live": "The events of an inbox over WebSocket, server-sent events or requests. All transports have the same "
     "events with the same positions.",
@@ -59,6 +60,7 @@ _PATH_TAGS: Mapping[str, str] = {
     r"/v2/integrations.*": "Integrations",
     r"/v2/webhooks.*": "Outgoing webhooks",
     r"/v2/events.*": "Events",
+    r"/v2/(usage.*|overview|storage|connections.*)": "Figures",
 }
 """The sections of resources that have one of their own, by a pattern of their paths."""
 

@@ -26,6 +26,7 @@ _READING = frozenset(
     (
         *("GET", "GETRANGE", "STRLEN", "EXISTS", "HGETALL", "HSCAN", "HVALS", "HMGET", "HEXISTS", "HLEN"),
         *("ZCOUNT", "ZRANDMEMBER", "SPUBLISH"),
+        *("LRANGE", "MGET", "SMEMBERS", "SCARD", "SRANDMEMBER", "ZRANGE"),
     )
 )
 """Redis's own commands that write nothing."""

@@ -66,7 +66,11 @@ _ARGUMENTS: dict[str, tuple[Argument, ...]] = {
 
 _KEYLESS: dict[str, tuple[Argument, ...]] = {"INFO": ("replication",), "TIME": (), "SCAN": (0, "COUNT", 1), "PING": ()}
 
-_DIRECT = ("EXISTS", "GET", "HEXISTS", "HGETALL", "HMGET", "HSCAN", "HVALS", "HDEL", "SET", "SPUBLISH", "UNLINK")
+_DIRECT = (
+    *("EXISTS", "GET", "HEXISTS", "HGETALL", "HMGET", "HSCAN", "HVALS", "HDEL", "SET", "SPUBLISH", "UNLINK"),
+    *("BITFIELD", "EXPIRE", "HINCRBY", "HSETNX", "LPUSH", "LRANGE", "LTRIM", "MGET", "SADD", "SMEMBERS", "SREM"),
+    *("ZADD", "ZRANGE", "ZREMRANGEBYSCORE"),
+)
 """The commands with a key that the gateway runs outside of its functions."""
 
 _NO_COMMAND = re.compile(r"has no permissions to run the '([^']+)'")
