@@ -5,7 +5,7 @@ import contextlib
 import random
 import secrets
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ from gateway.jobs.retention import RetentionLookup, Sweeper, SweepScheduler
 from gateway.jobs.runner import JobRunner
 from gateway.live import websocket
 from gateway.live.hub import Hub
+from gateway.live.presence import PresenceAnswers
 from gateway.runtime.fair_scheduler import FairScheduler
 from gateway.runtime.outbound import OutboundHttp
 from gateway.runtime.tasks import background_tasks
@@ -62,6 +63,7 @@ from gateway.store.leftovers import Leftovers
 from gateway.store.libraries import LibraryCleaner
 from gateway.store.library import LIBRARY
 from gateway.store.nodes import NodeStore
+from gateway.store.presence import PresenceQuestions
 from gateway.store.profiles import ProfileStore
 from gateway.store.project_event_log import EventRetention, ProjectEventLog
 from gateway.store.project_event_tails import EventTails
@@ -159,6 +161,10 @@ class Worker:
         )
         self.usage = UsageWriter(client, self.events.usage)
         self.reporter = WorkerReporter(NodeStore(client), worker_id, self.hub, self.usage)
+        self.hub.answer_questions(
+            PresenceAnswers(client, worker_id, self.hub.figures, shows_peers=not settings.trusted_proxies)
+        )
+        self.questions = PresenceQuestions(client, self.subscriber, worker_id)
         self._proxies = Proxies(settings.trusted_proxies, settings.public_url)
         self.formats = FormatWatch(self._format_client)
         self.watch = StoreWatch(client)
@@ -180,6 +186,12 @@ class Worker:
     def _resubscribed(self, channel: bytes) -> None:
         self.hub.replay.subscription_interrupted(channel)
         self.tails.interrupted(channel)
+
+    def _other_messages(self, channel: bytes, messages: Sequence[bytes]) -> None:
+        if channel == self.questions.channel:
+            self.questions.on_messages(messages)
+        else:
+            self.tails.dispatch(channel, messages)
 
     def _user_created(self, user: User) -> None:
         self.events.note(user.project_id, ProjectEvent(ProjectEventType.USER_CREATED, user.id))
@@ -227,7 +239,7 @@ class Worker:
             self.events.usage,
         )
         self.subscriber.on_control = control.apply
-        self.hub.dispatcher.on_other = self.tails.dispatch
+        self.hub.dispatcher.on_other = self._other_messages
         self.subscriber.on_resubscribed = self._resubscribed
         events = StoreEvents(control, self.hub, self.projects, restore)
         self.watch.on_known_store = self.projects.remember_all
@@ -260,6 +272,7 @@ class Worker:
             event_log=self.event_log,
             events=self.events,
             tails=self.tails,
+            questions=self.questions,
             idempotency=self.idempotency,
             senders=senders_of(
                 self.settings, self.provider_clients, InstallationStore(self.client, self.settings.secret_key)

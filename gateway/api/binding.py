@@ -63,6 +63,7 @@ from gateway.api.v2 import (
     tokens,
     traces,
     usage,
+    user_connections,
     user_export,
     user_summary,
     webhook_endpoints,
@@ -116,6 +117,7 @@ from gateway.store.outbox import OutboxStore
 from gateway.store.overrides import OverrideStore
 from gateway.store.page_origins import PageOrigins
 from gateway.store.preferences import PreferenceStore
+from gateway.store.presence import PresenceQuestions
 from gateway.store.profiles import ProfileStore
 from gateway.store.project_event_log import ProjectEventLog
 from gateway.store.project_event_tails import EventTails
@@ -169,6 +171,7 @@ class ApiBuilder:
     event_log: ProjectEventLog
     events: ProjectEvents
     tails: EventTails
+    questions: PresenceQuestions
     idempotency: IdempotencyStore
     senders: Mapping[str, integration_tests.MessageSender]
     not_ready: Callable[[], str]
@@ -264,6 +267,9 @@ class ApiBuilder:
                 event_tail.OPERATIONS,
             ),
             *bind(project_events.ProjectEventsResource(self.event_log, directory), project_events.OPERATIONS),
+            *bind(
+                user_connections.UserConnectionsResource(client, directory, self.questions), user_connections.OPERATIONS
+            ),
             *bind(usage.UsageResource(usage_reader, self.activity), usage.OPERATIONS),
             *bind(
                 overview.OverviewResource(

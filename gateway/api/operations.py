@@ -46,6 +46,7 @@ from gateway.api.v2 import (
     tokens,
     traces,
     usage,
+    user_connections,
     user_export,
     user_summary,
     webhook_endpoints,
@@ -72,6 +73,8 @@ OPERATIONS: list[AnyOperation] = [
     # Before the events, of which `tail` is not an id.
     *event_tail.OPERATIONS,
     *project_events.OPERATIONS,
+    # Before the users, whose names may contain slashes.
+    *user_connections.OPERATIONS,
     *usage.OPERATIONS,
     *overview.OPERATIONS,
     *delivery_config.OPERATIONS,

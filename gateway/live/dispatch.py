@@ -16,6 +16,7 @@ from gateway.live.subscriptions import UserSubscriptions
 from gateway.live.user_subscription import UserSubscription
 from gateway.store.event_log import RESYNC_MESSAGE
 from gateway.store.inbox import InboxStore
+from gateway.store.presence import QUESTION_MESSAGE
 from gateway.telemetry.logs import log
 from gateway.telemetry.metrics import DELIVERED, DELIVERY_SECONDS
 
@@ -26,6 +27,8 @@ class Dispatcher:
     def __init__(self, subscriptions: UserSubscriptions, replay: Replay, inboxes: InboxStore):
         self.on_other: Callable[[bytes, Sequence[bytes]], None] = lambda channel, messages: None
         """Called with messages on channels of no connected user."""
+        self.on_question: Callable[[UserSubscription[Connection], bytes], None] = lambda subscription, message: None
+        """Called with questions about a user's connections. Raises ValueError for what is none."""
         self._subscriptions = subscriptions
         self._replay = replay
         self._inboxes = inboxes
@@ -61,6 +64,8 @@ class Dispatcher:
     def _control_message(self, subscription: UserSubscription[Connection], message: bytes) -> None:
         if message == RESYNC_MESSAGE:
             self._replay.subscription_interrupted(subscription.channel)
+        elif message.startswith(QUESTION_MESSAGE):
+            self.on_question(subscription, message)
         else:
             close_revoked(subscription, message)
 

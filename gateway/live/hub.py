@@ -25,6 +25,7 @@ from gateway.live.connection_tasks import ConnectionTasks
 from gateway.live.deadlines import Deadlines
 from gateway.live.dispatch import Dispatcher
 from gateway.live.figures import LiveFigures
+from gateway.live.presence import PresenceAnswers
 from gateway.live.renewal import Renewal
 from gateway.live.replay import Replay
 from gateway.live.revocation import Revocation
@@ -100,6 +101,10 @@ class Hub:
     def users(self) -> Iterator[User]:
         """Return the users that have an open connection."""
         return self.subscriptions.users()
+
+    def answer_questions(self, answers: PresenceAnswers) -> None:
+        """Answer questions about the connections of users."""
+        self.dispatcher.on_question = lambda user, message: self._tasks.spawn(answers.answer(user, message), ())
 
     # -- called by connections: see HubInterface
 

@@ -20,6 +20,7 @@ from gateway.store.inbox import InboxStore
 from gateway.store.integrations import IntegrationStore
 from gateway.store.lanes import LaneStore
 from gateway.store.library import LIBRARY
+from gateway.store.presence import PresenceQuestions
 from gateway.store.project_event_log import EventRetention, ProjectEventLog
 from gateway.store.project_event_tails import EventTails
 from gateway.store.project_events import ProjectEvents
@@ -70,6 +71,7 @@ async def test_a_worker_binds_every_row_in_the_order_of_the_table_and_admits_eve
         event_log=event_log,
         events=ProjectEvents(event_log),
         tails=EventTails(Subscriber(client, "w")),
+        questions=PresenceQuestions(client, Subscriber(client, "w"), "w"),
         not_ready=lambda: "",
         new_epoch=lambda: "e",
     )
