@@ -7,6 +7,7 @@
  * dist/assets/          what the bell loads when it needs it: one file of src/bell/locales/, or of ASSETS
  * dist/PAGE/            a page of the gateway: index.html and images of its directory in src, and main.js and style.css with what
  *                       they import. The gateway serves these files at /web/PAGE/, and index.html at an address of its own.
+ * dist/dashboard/       the dashboard, src/dashboard/: dashboard_build.mjs has its files
  *
  * Modules are minified and have a source map beside them. The result is committed, so that running the gateway needs
  * no Node, and is the same on every machine. File names have no hashes: the gateway serves files under its version.
@@ -21,6 +22,7 @@ import { fileURLToPath } from "node:url";
 import { brotliCompressSync, gzipSync } from "node:zlib";
 import { build, transform } from "esbuild";
 import { minify } from "terser";
+import { dashboard } from "./dashboard_build.mjs";
 import { declarations } from "./declarations.mjs";
 
 const root = fileURLToPath(new URL(".", import.meta.url));
@@ -143,6 +145,7 @@ for (const [name, { entry, ...options }] of Object.entries(ASSETS)) await minifi
 const locales = existsSync(`${root}src/bell/locales`) ? (await readdir(`${root}src/bell/locales`)).sort() : [];
 for (const file of locales) await minified(`src/bell/locales/${file}`, `assets/locale-${basename(file, ".ts")}`);
 for (const [name, directory] of Object.entries(PAGES)) await page(name, directory);
+await dashboard(root, files, minified, styles);
 
 const types = await declarations(root);
 files.set("client.d.ts", await types.of("client/index"));

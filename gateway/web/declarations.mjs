@@ -14,7 +14,7 @@ export async function declarations(root) {
   const out = await mkdtemp(join(tmpdir(), "declarations-"));
   const options = ["--noEmit", "false", "--declaration", "--emitDeclarationOnly", "--rootDir", "src", "--outDir", out];
   // A type error is printed and does not stop the build. `npm run types` fails, and so does a test.
-  spawnSync(process.execPath, ["node_modules/typescript/bin/tsc", "--project", "tsconfig.json", ...options], {
+  spawnSync(process.execPath, ["node_modules/typescript-native/bin/tsc", "--project", "tsconfig.json", ...options], {
     cwd: root,
     stdio: "inherit",
   });

@@ -37,6 +37,7 @@ _TEXTS = {
     ".map": "application/json",
     ".svg": "image/svg+xml",
     ".ts": "text/plain; charset=utf-8",
+    ".txt": "text/plain; charset=utf-8",
 }
 _IMAGES = {".png": "image/png", ".webp": "image/webp", ".woff2": "font/woff2"}
 """Files that are compressed already."""

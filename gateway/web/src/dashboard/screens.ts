@@ -1,0 +1,36 @@
+/**
+ * The screens, in the order of the sidebar. Each is loaded when it is shown.
+ *
+ * `path` is relative to `projects/ID/` for a screen of a project, and to `settings/` for one of the instance. A screen
+ * also gets the addresses below its path: `rest` has what follows.
+ */
+
+import type { ComponentType } from "preact";
+import type { Role } from "./core/session.ts";
+import { t } from "./core/text.ts";
+import type { IconName } from "./kit/icons.tsx";
+
+/** What a screen is rendered with. `rest` has the parts of the path below that of the screen. */
+export interface ScreenProps {
+  projectId: string;
+  rest: string[];
+}
+
+export interface Screen {
+  path: string;
+  title: () => string;
+  icon: IconName;
+  /** The lowest role that may enter. */
+  role: Role;
+  /** The key that leads to it after "g". */
+  key?: string;
+  load: () => Promise<{ default: ComponentType<ScreenProps> }>;
+}
+
+/** The screens of a project. */
+export const PROJECT_SCREENS: readonly Screen[] = [];
+
+/** The screens of the instance, under Settings. */
+export const SETTINGS_SCREENS: readonly Screen[] = [
+  { path: "profile", title: () => t("Profile"), icon: "user", role: "viewer", load: () => import("./screens/profile.tsx") },
+];
