@@ -3,6 +3,7 @@
 Each `dashboard/*.test.mjs` imports sources as `dashboard/…`, and is bundled with what it imports.
 """
 
+import os
 import subprocess
 from pathlib import Path
 
@@ -17,7 +18,8 @@ def test_the_modules_pass_their_tests(tmp_path: Path) -> None:
     options = ("--bundle", "--format=esm", "--platform=node", "--loader:.css=text", '--define:__VERSION__="0.0.0"')
     alias = f"--alias:dashboard={WEB / 'src' / 'dashboard'}"
     command = (str(modules / ".bin" / "esbuild"), *names, *options, alias, "--log-level=error", f"--outdir={tmp_path}")
-    subprocess.run((*command, "--out-extension:.js=.mjs"), check=True, timeout=60)
+    environment = os.environ | {"NODE_PATH": str(modules)}  # where esbuild finds Preact
+    subprocess.run((*command, "--out-extension:.js=.mjs"), env=environment, check=True, timeout=60)
     done = subprocess.run(
         ("node", "--test", "--test-reporter=tap", "--test-timeout=30000", *map(str, sorted(tmp_path.glob("*.mjs")))),
         capture_output=True,
