@@ -43,6 +43,7 @@ from gateway.server.worker_reporter import WorkerReporter
 from gateway.server.worker_server import WorkerServer
 from gateway.settings import Settings
 from gateway.store.activity import ActiveUsers
+from gateway.store.audience import AudienceStore
 from gateway.store.channel_tokens import ChannelTokenStore
 from gateway.store.contents import ContentStore
 from gateway.store.deferred_publications import DeferredPublications
@@ -69,6 +70,7 @@ from gateway.store.project_event_log import EventRetention, ProjectEventLog
 from gateway.store.project_event_tails import EventTails
 from gateway.store.project_events import ProjectEvents
 from gateway.store.projects import ProjectStore
+from gateway.store.recipient_states import RecipientStates
 from gateway.store.redis.client import FunctionClient, StoreUnavailableError
 from gateway.store.redis.subscriber import Subscriber
 from gateway.store.redis.topology import Topology
@@ -210,6 +212,8 @@ class Worker:
             contents,
             SubscriptionStore(client),
             retentions.of_project,
+            AudienceStore(self.client),
+            RecipientStates(client),
         )
         trimmer = ItemTrimmer(client, self._log_retention)
         sweeper = Sweeper(retentions, SweepStore(self.client), self._directory, trimmer, new_epoch)

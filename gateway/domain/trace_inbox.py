@@ -94,7 +94,9 @@ def _never(facts: TraceFacts) -> str:
         return f"nothing is known of it for {who}: it was not sent to {who}, or too long ago"
     if facts.user_created_ms is not None and facts.user_created_ms > broadcast.created_ms:
         return f"{who} was created at {clock(facts.user_created_ms)}, after the broadcast had begun"
-    if broadcast.status != "processed":
+    if broadcast.status == "cancelled" and broadcast.reached is False:
+        return f"the broadcast was cancelled before it came to {who}, after {broadcast.total} users"
+    if broadcast.status not in ("processed", "cancelled"):
         progress = f"it is {broadcast.status}, and has come to {broadcast.total} users"
         return f"the broadcast has not come to {who} yet: {progress}"
     if broadcast.reached:

@@ -3,6 +3,9 @@
 The pass reads the project's user index, or only the topic's subscribers if they are the whole audience. It visits each
 user once and skips those that the broadcast names. A step that was interrupted before it was saved is repeated. A user
 who got the item from the interrupted step is counted like one who gets it now, so the interrupted step needs no record.
+
+Of a broadcast that was cancelled, the steps that may have been under way are repeated without sending: they count who
+has the item. So the count of a cancelled broadcast is exact as well, even if its worker died.
 """
 
 import asyncio
@@ -13,17 +16,20 @@ from dataclasses import dataclass
 from typing import Any
 
 from gateway.domain.ids import ProjectId, UserId
+from gateway.domain.notification import read_item_id
 from gateway.domain.principal import User
 from gateway.domain.retention import ItemRetention
 from gateway.sending.deliverer import CALLS_AT_ONCE, Delivered, Deliverer
 from gateway.sending.outgoing import OutgoingItem
 from gateway.sending.plans import BroadcastPlan, decode_broadcast
-from gateway.sending.recipients import Audience, conflict_message
+from gateway.sending.recipients import Audience, conflict_message, find_named
+from gateway.store.audience import AudienceStore
 from gateway.store.contents import Content, ContentStore
 from gateway.store.directory import Directory
 from gateway.store.job_queue import Job, Step
 from gateway.store.jobs import JobStore
 from gateway.store.profiles import ProfileStore
+from gateway.store.recipient_states import RecipientStates
 from gateway.store.subscriptions import SubscriptionStore
 
 CHUNK_USERS = CALLS_AT_ONCE
@@ -63,6 +69,8 @@ class Broadcaster:
         contents: ContentStore,
         subscriptions: SubscriptionStore,
         retention: Callable[[ProjectId], Awaitable[ItemRetention]],
+        users: AudienceStore,
+        states: RecipientStates,
     ):
         self._jobs = jobs
         self._directory = directory
@@ -71,10 +79,16 @@ class Broadcaster:
         self._contents = contents
         self._subscriptions = subscriptions
         self._retention = retention
+        self._users = users
+        self._states = states
 
     async def work(self, job: Job) -> AsyncGenerator[Step, None]:
         """Send to the remaining users, and yield each step."""
         plan = decode_broadcast(job.payload)
+        if job.is_cancelled:
+            async for step in self._account(job, plan):
+                yield step
+            return
         content = Content.encode(job.id, plan.shown)
         keep = await self._retention(job.project_id)
         # A recipient whose data cannot be read fails the first attempt, because it may be repaired before the next one.
@@ -98,6 +112,31 @@ class Broadcaster:
         async with contextlib.aclosing(self._send_ahead(item, chunks, frozenset(named), job.id)) as steps:
             async for step in steps:
                 yield step
+
+    async def _account(self, job: Job, plan: BroadcastPlan) -> AsyncGenerator[Step, None]:
+        """Yield the steps that a worker may have begun before it was cancelled, with the users who have the item."""
+        if not job.cursor:
+            # No other step is begun before this one is saved.
+            named, _ = await find_named(self._users, job.project_id, plan.recipients)
+            yield await self._accounted(job, _BEGIN, list(named))
+            return
+        chunks = self._chunks(job, plan, plan.shown.topic or "")
+        if chunks is None:
+            return
+        _, reached = await self._jobs.read_reached(job.project_id, job.id, 0, len(plan.recipients))
+        known = frozenset(reached)
+        left = CHUNKS_AHEAD + 1
+        async for chunk in chunks:
+            users = dict.fromkeys(user.id for user in (*chunk.users, *chunk.subscribers) if user.id not in known)
+            yield await self._accounted(job, chunk.cursor, list(users))
+            left -= 1
+            if not left:
+                return
+
+    async def _accounted(self, job: Job, cursor: str, user_ids: Sequence[UserId]) -> Step:
+        states = await self._states.read(job.project_id, read_item_id(job.id), user_ids)
+        reached = [user_id for user_id, state in zip(user_ids, states, strict=True) if state is not None]
+        return Step(cursor, {"total": len(reached)}, (), reached)
 
     async def _send_to_named(self, job: Job, plan: BroadcastPlan, item: OutgoingItem) -> Step:
         """Send to all named recipients in one step, so that a user who is named twice is counted once."""

@@ -19,7 +19,7 @@ class JobEvents:
 
     def started(self, job: Job) -> None:
         """Note that a broadcast begins. Whoever resumes it is not its beginning."""
-        if job.kind is JobKind.BROADCAST and job.steps == 0 and job.attempts == 1:
+        if job.kind is JobKind.BROADCAST and job.steps == 0 and job.attempts == 1 and not job.is_cancelled:
             self._note(job, ProjectEventType.BROADCAST_CHANGED, {"broadcast_id": job.id, "status": "processing"})
 
     def saved(self, job: Job, step: Step) -> None:
@@ -33,12 +33,15 @@ class JobEvents:
         if job.kind not in (JobKind.BROADCAST, JobKind.IMPORT):
             return
         counts: Mapping[str, int] = {}
+        is_cancelled = False
         with contextlib.suppress(StoreUnavailableError):
             record = await self._jobs.read(job.kind, job.project_id, job.id)
-            counts = record.counts if record is not None else {}
+            if record is not None:
+                counts, is_cancelled = record.counts, record.status == "cancelled"
         total, failures = counts.get("total"), counts.get("failures")
         if job.kind is JobKind.BROADCAST:
-            context = {"broadcast_id": job.id, "status": "processed", "total": total, "failures": failures}
+            status = "cancelled" if is_cancelled else "processed"
+            context = {"broadcast_id": job.id, "status": status, "total": total, "failures": failures}
             self._note(job, ProjectEventType.BROADCAST_CHANGED, context)
         else:
             context = {"import_id": job.id, "total": total, "failures": failures}

@@ -2,7 +2,8 @@
 
 The work of each kind of job is an async generator. It begins at the job's cursor, and yields each step that it has
 completed. It may be stopped after any `yield` and started again from the last saved step, so repeating a step must do
-no harm. store/job_queue.py has the protocol between workers.
+no harm. Of a job that was cancelled, it yields steps that record what was done by then. store/job_queue.py has the
+protocol between workers.
 
 A job runs for a turn of TURN_SECONDS. If other jobs wait at the end of the turn and this worker can start no more, the
 job goes back to the queue behind them, so that large jobs do not delay a small one.
@@ -15,7 +16,16 @@ import time
 from collections.abc import AsyncGenerator, Callable, Mapping
 
 from gateway.jobs.events import JobEvents
-from gateway.store.job_queue import BrokenEntryError, Claim, ClaimLostError, Job, JobQueue, NewerJobError, Step
+from gateway.store.job_queue import (
+    BrokenEntryError,
+    Claim,
+    ClaimLostError,
+    Job,
+    JobCancelledError,
+    JobQueue,
+    NewerJobError,
+    Step,
+)
 from gateway.store.jobs import JobKind
 from gateway.store.redis.problems import StoreDataError, StoreUnavailableError
 from gateway.telemetry.logs import log
@@ -128,6 +138,8 @@ class JobRunner:
             try:
                 await self._attempt(claim)
                 return
+            except JobCancelledError:
+                continue  # the next attempt only records what was done
             except StoreDataError:
                 raise
             except StoreUnavailableError:
@@ -143,7 +155,7 @@ class JobRunner:
         else:
             try:
                 await self._take_turn(job)
-            except (StoreUnavailableError, ClaimLostError):
+            except (StoreUnavailableError, ClaimLostError, JobCancelledError):
                 raise
             except Exception:
                 log.exception("job_failed", project=job.project_id, job=job.id, kind=job.kind.value, cursor=job.cursor)

@@ -12,8 +12,8 @@ from gateway.domain.guard import UserDeletedError
 from gateway.domain.ids import ProjectId, UserId
 from gateway.domain.preferences import ALL_CATEGORIES, Status, Subscription
 from gateway.domain.principal import User
-from gateway.sending.command import Recipient, SendCommand
-from gateway.sending.recipients import Audience
+from gateway.sending.command import SendCommand
+from gateway.sending.recipients import Audience, find_named
 from gateway.store.audience import AudienceStore
 from gateway.store.directory import Directory
 from gateway.store.profiles import ProfileStore
@@ -55,7 +55,7 @@ class AudienceCounter:
 
     async def count(self, project_id: ProjectId, command: SendCommand) -> AudienceCount:
         """Return how many users a broadcast of this command is for. Its rules and their preferences are not applied."""
-        known, unknown = await self._named(project_id, command.recipients)
+        known, unknown = await find_named(self.users, project_id, command.recipients)
         audience = Audience.of(command.recipients)
         if audience.is_everyone:
             others = await self._everyone(project_id)
@@ -68,34 +68,6 @@ class AudienceCounter:
         else:
             return AudienceCount(named, True)
         return msgspec.structs.replace(others, count=others.count + named)
-
-    async def _named(self, project_id: ProjectId, recipients: Sequence[Recipient]) -> tuple[set[UserId], int]:
-        """Return the known users whom recipients name, and how many users the others name.
-
-        A recipient who has the external id of one user and the email of another gets nothing.
-        """
-        identities = [each.identity for each in recipients if each.is_named]
-        names = list(
-            dict.fromkeys(
-                name
-                for each in identities
-                for name, text in ((f"x:{each.external_id}", each.external_id), (f"e:{each.email}", each.email))
-                if text
-            )
-        )
-        ids = dict(zip(names, await self.users.find_ids(project_id, names), strict=True))
-        known: set[UserId] = set()
-        new: dict[str, object] = {}
-        """The new users by name: one object for each user."""
-        for each in identities:
-            own = [name for name in (f"x:{each.external_id}", f"e:{each.email}") if name in ids]
-            found = {user_id for name in own if (user_id := ids[name]) is not None}
-            if found:
-                known |= found if len(found) == 1 else set()
-            else:
-                user = next((new[name] for name in own if name in new), object())
-                new.update(dict.fromkeys(own, user))
-        return known, len(set(map(id, new.values())))
 
     async def _everyone(self, project_id: ProjectId) -> AudienceCount:
         places = await self.directory.user_index_size(project_id)

@@ -9,6 +9,7 @@ from gateway.domain.condition_reader import read_condition
 from gateway.domain.ids import ProjectId, UserId
 from gateway.sending.command import Recipient
 from gateway.sending.errors import RecipientConflictError
+from gateway.store.audience import AudienceStore
 from gateway.store.deliveries import Delivery
 from gateway.store.directory import Directory
 from gateway.store.errors import IdentityConflictError
@@ -33,6 +34,34 @@ async def resolve_named(directory: Directory, project_id: ProjectId, recipients:
     for (user, fresh), recipient in zip(resolved, recipients, strict=True):
         deliveries[user.id] = Delivery(user, recipient.attributes, fresh).after(deliveries.get(user.id))
     return list(deliveries.values())
+
+
+async def find_named(
+    users: AudienceStore, project_id: ProjectId, recipients: Sequence[Recipient]
+) -> tuple[set[UserId], int]:
+    """Return the known users whom recipients name, and how many users the other names are for. Creates none.
+
+    A recipient who has the external id of one user and the email of another is left out.
+    """
+    named = [_names(recipient) for recipient in recipients if recipient.is_named]
+    names = list(dict.fromkeys(name for each in named for name in each))
+    ids = dict(zip(names, await users.find_ids(project_id, names), strict=True))
+    known: set[UserId] = set()
+    new: dict[str, object] = {}  # by name, one object for each user
+    for each in named:
+        found = {user_id for name in each if (user_id := ids[name]) is not None}
+        if not found:
+            user = next((new[name] for name in each if name in new), object())
+            new.update(dict.fromkeys(each, user))
+        elif len(found) == 1:
+            known |= found
+    return known, len(set(map(id, new.values())))
+
+
+def _names(recipient: Recipient) -> list[str]:
+    """Return the names of a recipient as the directory has them."""
+    external_id, email = recipient.identity.external_id, recipient.identity.email
+    return [name for name, text in ((f"x:{external_id}", external_id), (f"e:{email}", email)) if text]
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,13 +5,17 @@
     save     the cursor, counts and errors of a step, and the users that it reached, are written together, once
     renew    the worker keeps the entry for another lease; the reply has the number of other jobs that wait
     release  the worker returns the entry to the queue, where any worker may claim it
-    finish   the status of the record becomes `processed`; then the entry is removed
+    finish   the status of the record becomes `processed`, unless it is `cancelled`; then the entry is removed
+
+A job that is cancelled refuses the next step. The worker then starts the job again, to record what the refused steps,
+and those that were under way, had done by then. No further step is done.
 
 The lease only avoids duplicate work. If two workers process one job, the record prevents harm: it accepts only the
 steps of its latest claim. The entry of a worker that died can be claimed again when the lease is over.
 
     JobQueueError
       ClaimLostError      another worker holds the job
+      JobCancelledError   the job was cancelled
       BrokenEntryError    an entry of the queue names no job
       NewerJobError       the job is for gateways of a newer version
 """
@@ -46,6 +50,9 @@ LONGEST_REST_MS = 60_000
 MAX_ERRORS = 1_000
 """How many errors of a job are stored. The count of failures includes the others."""
 
+_CANCELLED = 2
+"""The reply of `save_job` for a job that was cancelled meanwhile."""
+
 _encode = msgspec.json.encode
 
 
@@ -55,6 +62,10 @@ class JobQueueError(Exception):
 
 class ClaimLostError(JobQueueError):
     """Another worker has claimed the job, or the job has been removed."""
+
+
+class JobCancelledError(JobQueueError):
+    """The job was cancelled since it was started, and the step was not saved. Start it again to account for it."""
 
 
 class BrokenEntryError(JobQueueError):
@@ -86,7 +97,8 @@ class Claim(NamedTuple):
 class Job:
     """A job that a worker starts or resumes. `steps` is how many steps are saved.
 
-    `attempts` is how often the next step has been attempted, including this time.
+    `attempts` is how often the next step has been attempted, including this time. Of a cancelled job, only what
+    was done already is to be recorded.
     """
 
     claim: Claim
@@ -96,6 +108,7 @@ class Job:
     steps: int
     created_ms: int
     attempts: int
+    is_cancelled: bool = False
 
     @property
     def project_id(self) -> ProjectId:
@@ -146,9 +159,15 @@ def _read_portion(index: int) -> Arguments:
 
 
 def _save(
-    claim: int, number: int, cursor: str, reached: bytes, counts: Sequence[str | int], errors: Sequence[bytes]
+    claim: int,
+    number: int,
+    cursor: str,
+    reached: bytes,
+    status: str,
+    counts: Sequence[str | int],
+    errors: Sequence[bytes],
 ) -> Arguments:
-    return (claim, number, cursor, MAX_ERRORS, reached, len(counts) // 2, *counts, *errors)
+    return (claim, number, cursor, MAX_ERRORS, reached, status, len(counts) // 2, *counts, *errors)
 
 
 def _finish(claim: int, reason: bytes, kept: bool) -> Arguments:
@@ -161,7 +180,7 @@ RELEASE_JOB = writing_function("release_job", "queue", _release, nothing, frees_
 DROP_JOB = writing_function("drop_job", "queue", _drop, nothing, frees_memory=True)
 START_JOB = writing_function("start_job", "job", _start, untouched, frees_memory=True)
 READ_PORTION = reading_function("read_portion", "job", _read_portion, optional_bytes)
-SAVE_JOB = writing_function("save_job", "job", _save, bool, frees_memory=True)
+SAVE_JOB = writing_function("save_job", "job", _save, int, frees_memory=True)
 FINISH_JOB = writing_function("finish_job", "job", _finish, bool, frees_memory=True)
 
 
@@ -210,9 +229,16 @@ class JobQueue:
         if reply[0] == b"newer":
             raise NewerJobError(claim.entry)
         try:
-            kind, payload, cursor, steps, created_ms, attempts = reply
+            kind, payload, cursor, steps, created_ms, attempts, is_cancelled = reply
             return Job(
-                claim, JobKind(kind.decode()), payload, cursor.decode(), int(steps), int(created_ms), int(attempts)
+                claim,
+                JobKind(kind.decode()),
+                payload,
+                cursor.decode(),
+                int(steps),
+                int(created_ms),
+                int(attempts),
+                bool(is_cancelled),
             )
         except (ValueError, TypeError, AttributeError) as problem:
             raise broken_job(claim.entry, problem) from None
@@ -222,7 +248,10 @@ class JobQueue:
         return await self._client.call(READ_PORTION(keys.job(job.project_id, job.id), index))
 
     async def save(self, job: Job, number: int, step: Step) -> None:
-        """Save the step of this number, counted from 1. Raises ClaimLostError if the claim is not the latest one."""
+        """Save the step of this number, counted from 1.
+
+        Raises ClaimLostError if the claim is not the latest one, and JobCancelledError.
+        """
         key = keys.job(job.project_id, job.id)
         call = SAVE_JOB(
             key,
@@ -230,10 +259,14 @@ class JobQueue:
             number=number,
             cursor=step.cursor,
             reached=bytes.fromhex("".join(step.reached).replace("-", "")),
+            status="cancelled" if job.is_cancelled else "processing",
             counts=[part for name, by in step.counts.items() for part in (name, by)],
             errors=[_encode(error) for error in step.errors],
         )
-        if not await self._client.call(call):
+        saved = await self._client.call(call)
+        if saved == _CANCELLED:
+            raise JobCancelledError(job.claim.entry)
+        if not saved:
             raise ClaimLostError(job.claim.entry)
 
     async def renew(self, claim: Claim) -> int:

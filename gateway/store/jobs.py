@@ -26,6 +26,7 @@ from gateway.store.redis.functions import (
     Arguments,
     FunctionCall,
     no_arguments,
+    optional_bytes,
     reading_function,
     untouched,
     writing_function,
@@ -77,7 +78,10 @@ All kinds share one sequence of numbers. A new kind gets the number after the gr
 plan changes in a way that earlier gateways cannot follow.
 """
 
-KNOWN_PLAN_VERSION = max(PLAN_VERSIONS.values())
+CANCELLED_VERSION = 2
+"""The version of a cancelled job, whatever its kind. Gateways that know no cancelled jobs leave it alone."""
+
+KNOWN_PLAN_VERSION = max(CANCELLED_VERSION, *PLAN_VERSIONS.values())
 """The newest version of a plan that this gateway can follow."""
 
 _FREEING_KINDS = frozenset((JobKind.DELETE_PROJECT, JobKind.RETENTION))
@@ -112,6 +116,10 @@ class JobPage(NamedTuple):
 
 def _create(kind: str, version: int, payload: bytes, created_ms: int, portions: Sequence[bytes]) -> Arguments:
     return (kind, version, payload, created_ms, KEPT_SECONDS, *portions)
+
+
+def _cancel(kind: str, version: int) -> Arguments:
+    return (kind, version)
 
 
 def _enqueue(entry: str, now_ms: int) -> Arguments:
@@ -152,6 +160,7 @@ def _decode_reached(reply: Any) -> tuple[int, list[UserId]]:
 CREATE_JOB = writing_function("create_job", "job", _create, bool, when_full=True)
 ENQUEUE_JOB = writing_function("enqueue_job", "queue", _enqueue, bool, frees_memory=True)
 LIST_JOB = writing_function("list_job", "jobs of a kind", _list, bool)
+CANCEL_JOB = writing_function("cancel_job", "job", _cancel, optional_bytes, frees_memory=True)
 READ_JOB = reading_function("read_job", "job", no_arguments, untouched)
 FIND_JOBS = reading_function("find_jobs", "jobs of a kind", _find, _decode_found)
 PAGE_JOBS = reading_function("page_jobs", "jobs of a kind", _page, _decode_page)
@@ -206,6 +215,15 @@ class JobStore:
         reply = await self._client.call(READ_JOB(keys.job(project_id, job_id)))
         record = _record(job_id, reply) if reply is not None else None
         return record if record is not None and record.kind == kind.value else None
+
+    async def cancel(self, kind: JobKind, project_id: ProjectId, job_id: str) -> str | None:
+        """Cancel a job, and return its status now: `cancelled`, or `processed` if it is done; None if there is none.
+
+        The worker that runs it saves no further step. It records which users its last steps had reached by then, so the
+        counts may grow for some milliseconds; if it has died, until another worker has claimed the job.
+        """
+        reply = await self._client.call(CANCEL_JOB(keys.job(project_id, job_id), kind.value, CANCELLED_VERSION))
+        return reply.decode() if reply is not None else None
 
     async def list_page(
         self, kind: JobKind, project_id: ProjectId, page: int, per_page: int

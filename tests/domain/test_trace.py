@@ -158,6 +158,11 @@ BROADCASTS: list[tuple[BroadcastFacts, dict[str, Any], str]] = [
         "The broadcast has not come to Ada yet: it is processing, and has come to 7 users",
     ),
     (
+        BROADCAST._replace(status="cancelled", reached=False),
+        {"user_created_ms": SENT - 1},
+        "The broadcast was cancelled before it came to Ada, after 7 users",
+    ),
+    (
         BROADCAST._replace(reached=True),
         {},
         "The broadcast reached Ada, and it is not in the inbox any more: it was deleted, or too old to be kept",

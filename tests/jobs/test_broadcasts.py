@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -22,6 +23,7 @@ from gateway.sending.command import Recipient, TopicRecipients
 from gateway.sending.deliverer import Deliverer
 from gateway.sending.plans import BroadcastPlan
 from gateway.store import keys
+from gateway.store.audience import AudienceStore
 from gateway.store.contents import Content, ContentStore, NotificationFields
 from gateway.store.deletion import UserDeletion
 from gateway.store.directory import Directory
@@ -30,6 +32,7 @@ from gateway.store.inbox import InboxStore
 from gateway.store.job_queue import JobQueue, Step
 from gateway.store.jobs import JobKind, JobRecord, JobStore
 from gateway.store.profiles import ProfileStore
+from gateway.store.recipient_states import RecipientStates
 from gateway.store.redis.problems import StoreUnavailableError
 from gateway.store.subscriptions import SubscriptionStore
 from tests.jobs.test_runner import queue, running, soon
@@ -67,7 +70,15 @@ class Station:
             self.directory, self.inboxes, inbox_rules(self.client), outbox_sender(self.client, self.inboxes)
         )
         self.broadcaster = Broadcaster(
-            self.jobs, self.directory, deliverer, self.profiles, self.contents, self.subscriptions, keep
+            self.jobs,
+            self.directory,
+            deliverer,
+            self.profiles,
+            self.contents,
+            self.subscriptions,
+            keep,
+            AudienceStore(self.client),
+            RecipientStates(self.client),
         )
 
     async def users(self, count: int) -> list[User]:
@@ -251,3 +262,73 @@ async def test_a_broadcast_that_was_begun_before_plans_had_versions_goes_on_wher
     item = await station.inboxes.get(users[2], read_item_id(job_id))
     assert item is not None
     assert item.startswith(recorded.CONTENT)
+
+
+# ---- cancelling
+
+
+async def cancelled_count(station: Station, job_id: str, users: Sequence[User]) -> int:
+    """Return how many users a cancelled broadcast reached. Its count and its list are exact."""
+    record = await station.record(job_id)
+    holders = await station.who_has(job_id, users)
+    _, reached = await station.jobs.read_reached(station.project_id, job_id, 0, len(users))
+    assert record.status == "cancelled"
+    assert sorted(reached) == sorted(users[place].id for place in holders)
+    assert record.counts["total"] == len(holders)
+    return len(holders)
+
+
+async def until_dropped(station: Station) -> None:
+    async with asyncio.timeout(20):
+        while await station.client.redis.zcard(keys.JOB_QUEUE):
+            await asyncio.sleep(0.01)
+
+
+async def test_a_broadcast_that_is_cancelled_before_it_begins_reaches_nobody(station: Station) -> None:
+    users = await station.users(3)
+    job_id = await station.enqueue(station.plan(Recipient(external_id="u1"), EVERYONE, users=3))
+    for _ in range(2):
+        assert await station.jobs.cancel(JobKind.BROADCAST, station.project_id, job_id) == "cancelled"
+    async with running(station.queue, station.broadcaster.work, kind=JobKind.BROADCAST):
+        await until_dropped(station)
+    assert await cancelled_count(station, job_id, users) == 0
+
+
+async def test_a_broadcast_that_is_done_stays_so(station: Station) -> None:
+    users = await station.users(2)
+    job_id, _ = await station.send(EVERYONE, users=2)
+    assert await station.jobs.cancel(JobKind.BROADCAST, station.project_id, job_id) == "processed"
+    assert await station.jobs.cancel(JobKind.IMPORT, station.project_id, job_id) is None
+    assert await station.jobs.cancel(JobKind.BROADCAST, station.project_id, str(uuid4())) is None
+    assert len(await station.who_has(job_id, users)) == 2
+
+
+@pytest.mark.parametrize("seed", range(8))
+async def test_the_count_of_a_cancelled_broadcast_is_exact_although_workers_die_at_any_point(
+    station: Station, monkeypatch: pytest.MonkeyPatch, seed: int
+) -> None:
+    """Cancel between any two commands of a step, with a worker that is killed before or after it, or goes on."""
+    draw = random.Random(seed)
+    monkeypatch.setattr(broadcasts_module, "CHUNK_USERS", 2)
+    users = await station.users(40)
+    for user in users[::3]:
+        await station.subscriptions.set(user, "t", Status.SUBSCRIBED, {"*": ""})
+    recipients = (SUBSCRIBERS,) if seed % 3 == 2 else (EVERYONE,)
+    named = [Recipient(external_id=f"u{number}") for number in (3, 30)]
+    job_id = await station.enqueue(station.plan(*named, *recipients, users=40, topic="t"))
+    steps, record = draw.randrange(8 if recipients == (EVERYONE,) else 4), keys.job(station.project_id, job_id)
+
+    async def cancel() -> None:
+        while int(await station.client.redis.hget(record, "steps") or 0) < steps:
+            await asyncio.sleep(0)
+        await station.jobs.cancel(JobKind.BROADCAST, station.project_id, job_id)
+
+    cancelling = asyncio.create_task(cancel())
+    for _ in range(draw.randrange(3)):  # these are killed
+        async with running(station.queue, station.broadcaster.work, kind=JobKind.BROADCAST):
+            for _ in range(draw.randrange(200)):
+                await asyncio.sleep(0)
+    async with running(station.queue, station.broadcaster.work, kind=JobKind.BROADCAST):
+        await cancelling
+        await until_dropped(station)
+    assert await cancelled_count(station, job_id, users) < 40

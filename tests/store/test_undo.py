@@ -500,6 +500,13 @@ async def tell_of_jobs(client: FailingClient, project_id: ProjectId, ada: User) 
         job = await queue.start(claim)
         assert job is not None
         await queue.finish(job, "given up" if number == 1 else "")
+    await accepted.enqueue(JobKind.IMPORT, project_id, "job-3", b"{}", 10**12)
+    await accepted.cancel(JobKind.IMPORT, project_id, "job-3")
+    claim = await queue.claim()
+    assert claim is not None
+    job = await queue.start(claim)
+    assert job is not None
+    await queue.finish(job)
     await accepted.enqueue_project_deletion(project_id)
     claim = await queue.claim()
     assert claim is not None

@@ -63,7 +63,7 @@ class BroadcastProblem(msgspec.Struct):
 class BroadcastStatus(msgspec.Struct):
     """The progress of a broadcast. `errors` has the first 1,000."""
 
-    status: Literal["enqueued", "processing", "processed"]
+    status: Literal["enqueued", "processing", "processed", "cancelled"]
     summary: BroadcastSummary
     errors: list[BroadcastProblem]
 

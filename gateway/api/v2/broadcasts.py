@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import csv
+import io
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -16,9 +18,9 @@ from gateway.api.core.idempotency import Idempotency, planned
 from gateway.api.core.operation import Operation
 from gateway.api.core.paging import PAGING, Links, links, read_page
 from gateway.api.core.problems import not_found
-from gateway.api.core.responses import encode, json_response, raw_json_response
+from gateway.api.core.responses import encode, json_response
 from gateway.api.core.schema import Hash, ResponseSpec, Time, Uuid
-from gateway.api.v1.broadcasts import BroadcastStatus
+from gateway.api.v1.broadcasts import BroadcastProblem, BroadcastStatus
 from gateway.api.v1.overrides import overrides
 from gateway.api.v1.sending import MAX_TITLE, MAX_URL, NOTIFICATION, NewNotification, command_of
 from gateway.domain.params import Anything, FormedText, Text
@@ -103,6 +105,7 @@ class V2BroadcastList(msgspec.Struct):
 
 ACCEPTED = ResponseSpec(201, "Accepted", V2Broadcast)
 BROADCAST = ResponseSpec(200, "The broadcast", V2Broadcast)
+ERRORS = ResponseSpec(200, "The errors", media_type="text/csv")
 BROADCASTS = ResponseSpec(200, "A page", V2BroadcastList)
 
 
@@ -170,11 +173,42 @@ class BroadcastsResource:
 
         In `status.summary`, `total` is the number of recipients processed so far, `failures` of them without success.
         """
+        return json_response(_of_record(await self._find(call)))
+
+    async def cancel(self, call: ProjectCall) -> Response:
+        """Cancel a broadcast, and return it with the status `cancelled`. Who has not got it by now does not get it.
+
+        Nothing is taken back from those who have it: `status.summary.total` is their number. It may still grow for some
+        milliseconds, because the steps that were under way are counted; if the worker that sent them has died, some
+        seconds. Cancelling again changes nothing. A broadcast that is done already stays `processed`.
+        """
+        broadcast_id = call.uuid("broadcast_id", "Broadcast")
+        if await self.jobs.cancel(JobKind.BROADCAST, call.project.id, str(broadcast_id)) is None:
+            raise not_found("Broadcast")
+        return json_response(_of_record(await self._find(call)))
+
+    async def errors(self, call: ProjectCall) -> Response:
+        """Return the errors of a broadcast as a CSV file with the columns `number` and `message`.
+
+        The first 1,000 are kept. `status.summary.failures` of the broadcast counts all.
+        """
+        record = await self._find(call)
+        with decoding("a broadcast"):
+            found = msgspec.json.decode(record.errors, type=list[BroadcastProblem])
+        text = io.StringIO()
+        rows = csv.writer(text)
+        rows.writerow(("number", "message"))
+        rows.writerows((number, each.message) for number, each in enumerate(found, 1))
+        name = f"broadcast-{call.text('broadcast_id')}-errors.csv"
+        headers = {"Content-Disposition": f'attachment; filename="{name}"'}
+        return Response(text.getvalue(), media_type="text/csv", headers=headers)
+
+    async def _find(self, call: ProjectCall) -> JobRecord:
         broadcast_id = call.uuid("broadcast_id", "Broadcast")
         record = await self.jobs.read(JobKind.BROADCAST, call.project.id, str(broadcast_id))
         if record is None:
             raise not_found("Broadcast")
-        return raw_json_response(encode(_of_record(record)))
+        return record
 
 
 def _of_record(record: JobRecord) -> dict[str, Any]:
@@ -208,4 +242,8 @@ OPERATIONS = [
     ),
     Operation("GET", "/v2/broadcasts", PROJECT, _R.list_page, "List broadcasts", BROADCASTS, query=PAGING),
     Operation("GET", "/v2/broadcasts/{broadcast_id}", PROJECT, _R.get, "Fetch a broadcast", BROADCAST),
+    Operation("POST", "/v2/broadcasts/{broadcast_id}/cancel", PROJECT, _R.cancel, "Cancel a broadcast", BROADCAST),
+    Operation(
+        "GET", "/v2/broadcasts/{broadcast_id}/errors.csv", PROJECT, _R.errors, "Download a broadcast's errors", ERRORS
+    ),
 ]

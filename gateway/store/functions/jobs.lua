@@ -92,7 +92,7 @@ local function list_job(keys, args)
   for _, id in ipairs(call('ZRANGE', key, 0, surplus - 1)) do
     local job = args[5] .. id
     local status = call('HGET', job, 'status')
-    if status and status ~= 'processed' then return 1 end
+    if status and status ~= 'processed' and status ~= 'cancelled' then return 1 end
     call('UNLINK', job, job .. ERRORS, job .. REACHED)
     call('ZREM', key, id)
   end
@@ -163,7 +163,8 @@ end
 
 -- KEYS  job
 -- ARGV  number (of the claim) known_version (the newest version of a plan that the caller can follow)
--- ->    kind, payload, cursor, steps, created_ms, attempts since the last step (this one included);
+-- ->    kind, payload, cursor, steps, created_ms, attempts since the last step (this one included), 1 if it was
+--       cancelled or 0;
 --       "lost" to a later claim; "processed"; "newer" than the caller, and then nothing was written;
 --       or nothing if there is no such job
 local function start_job(keys, args)
@@ -177,24 +178,43 @@ local function start_job(keys, args)
   -- A record without a version was written before plans had versions.
   if tonumber(field[10] or 1) > tonumber(args[2]) then return { 'newer' } end
   local attempts = integer(tonumber(field[8]) + (field[7] ~= args[1] and 1 or 0))
-  call('HSET', job, 'claim', args[1], 'status', 'processing', 'attempts', attempts)
-  return { field[1], field[2], field[3], field[4], field[5], attempts }
+  local is_cancelled = field[6] == 'cancelled'
+  call('HSET', job, 'claim', args[1], 'status', is_cancelled and 'cancelled' or 'processing', 'attempts', attempts)
+  return { field[1], field[2], field[3], field[4], field[5], attempts, is_cancelled and 1 or 0 }
 end
 
 -- KEYS  job
--- ARGV  claim number (of this step) cursor max_errors reached (the ids of users, 16 bytes each)
---       #counts (pairs) counts… (name, by how much) errors… (JSON)
--- ->    1, or 0 if another claim has taken over
+-- ARGV  kind version (the first one of gateways that know cancelled jobs)
+-- ->    the status that the job has now: "cancelled", or "processed" if it was done before; or nothing if there is no
+--       such job of this kind
+-- The version keeps earlier gateways from continuing the job.
+local function cancel_job(keys, args)
+  local job = keys[1]
+  local field = call('HMGET', job, 'kind', 'status', 'format', 'version')
+  if field[1] ~= args[1] then return false end
+  if field[3] ~= FORMAT then fail_by_format('a job', field[3]) end
+  if field[2] == 'processed' or field[2] == 'cancelled' then return field[2] end
+  local version = math.max(tonumber(field[4] or 1), tonumber(args[2]))
+  call('HSET', job, 'status', 'cancelled', 'version', integer(version))
+  return 'cancelled'
+end
+
+-- KEYS  job
+-- ARGV  claim number (of this step) cursor max_errors reached (the ids of users, 16 bytes each) status (which the
+--       caller knows: "processing" or "cancelled") #counts (pairs) counts… (name, by how much) errors… (JSON)
+-- ->    1; 0 if another claim has taken over; 2 if the job was cancelled, which the caller does not know, and then
+--       nothing was written
 -- A step is saved once, even if the call is repeated.
 local function save_job(keys, args)
   local job, claim, step = keys[1], args[1], tonumber(args[2])
   local field = call('HMGET', job, 'claim', 'steps', 'status')
-  if field[1] ~= claim or field[3] ~= 'processing' then return 0 end
+  if field[1] ~= claim then return 0 end
+  if field[3] ~= args[6] then return field[3] == 'cancelled' and 2 or 0 end
   if tonumber(field[2]) == step then return 1 end
   if tonumber(field[2]) ~= step - 1 then return 0 end
-  local left, errors = call('PTTL', job), 7 + 2 * tonumber(args[6])
+  local left, errors = call('PTTL', job), 8 + 2 * tonumber(args[7])
   local set = { 'steps', args[2], 'cursor', args[3], 'attempts', 0 }
-  for i = 7, errors - 1, 2 do
+  for i = 8, errors - 1, 2 do
     set[#set + 1], set[#set + 2] = args[i], integer(tonumber(call('HGET', job, args[i]) or 0) + args[i + 1])
   end
   set_fields(job, set)
@@ -228,7 +248,8 @@ local function finish_job(keys, args)
     call('UNLINK', job, job .. PORTIONS, job .. ERRORS, job .. REACHED)
     return 1
   end
-  set_fields(job, { 'status', 'processed' })
+  -- A cancelled job keeps its status.
+  if field[2] ~= 'cancelled' then set_fields(job, { 'status', 'processed' }) end
   if args[2] ~= '' then
     local errors, left = job .. ERRORS, call('PTTL', job)
     -- The reason is put first, because the other errors, which are bounded, matter less.

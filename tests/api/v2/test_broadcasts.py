@@ -186,3 +186,35 @@ async def test_the_audience_is_counted_and_nobody_is_created(http: httpx.AsyncCl
     assert (await audience(recipients=[{"matches": "*"}])).json()["count"] == 2, "nobody was created"
     refused = await audience(recipients=[{"topic": {"subscribers": True}}])
     assert (refused.status_code, messages(refused)) == (422, ["Param 'topic' is missing"])
+
+
+async def test_a_cancelled_broadcast_says_so_and_one_that_is_done_stays_done(
+    http: httpx.AsyncClient, project: Project
+) -> None:
+    async def cancel(broadcast_id: str) -> httpx.Response:
+        return await http.post(f"/v2/broadcasts/{broadcast_id}/cancel", headers=project.admin)
+
+    done = (await post(http, project.admin)).json()
+    await finished(http, done["id"], project.admin)
+    assert (await cancel(done["id"])).json()["status"]["status"] == "processed"
+    people = [{"external_id": f"u{number}"} for number in range(1000)]
+    sent = (await post(http, project.admin, recipients=people)).json()
+    first, second = await cancel(sent["id"]), await cancel(sent["id"])
+    assert first.status_code == second.status_code == 200
+    assert first.json()["status"]["status"] == second.json()["status"]["status"] in ("cancelled", "processed")
+    listed = (await http.get("/broadcasts", headers=project.admin)).json()["broadcasts"][0]
+    assert (listed["id"], listed["status"]["status"]) == (sent["id"], first.json()["status"]["status"])
+    assert (await cancel("6f1c24ff-3b80-4d5f-9c4c-3c6d1c1f6f5e")).status_code == 404
+
+
+async def test_errors_are_downloaded_as_csv(http: httpx.AsyncClient, project: Project) -> None:
+    for names in ({"external_id": "a"}, {"email": "b@example.com"}):
+        (await http.post("/users", headers=project.admin, json={"user": names})).raise_for_status()
+    sent = (await post(http, project.admin, recipients=[{"external_id": "a", "email": "b@example.com"}])).json()
+    await finished(http, sent["id"], project.admin)
+    response = await http.get(f"/v2/broadcasts/{sent['id']}/errors.csv", headers=project.admin)
+    assert response.headers["content-type"] == "text/csv; charset=utf-8"
+    assert response.text.splitlines() == [
+        "number,message",
+        "1,Param 'recipients[0]' has the external_id of one user and the email of another",
+    ]
