@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from gateway.api.admin.parts import AdminParts
 from gateway.api.binding import Api, ApiBuilder
 from gateway.api.v1.imports import read_row
 from gateway.auth.authenticator import Authenticator
@@ -278,6 +279,7 @@ class Worker:
             tails=self.tails,
             questions=self.questions,
             idempotency=self.idempotency,
+            admin=AdminParts(self.settings, self.client),
             senders=senders_of(
                 self.settings, self.provider_clients, InstallationStore(self.client, self.settings.secret_key)
             ),

@@ -19,6 +19,10 @@ from gateway.domain.retention import MAX_ITEMS, MAX_SECONDS, ItemRetention
 from gateway.domain.service_links import is_service_link
 
 PREFIX = "INBOX_"
+
+NO_SETTINGS = frozenset(("INBOX_ADMIN_TOKEN",))
+"""Variables with this prefix that are for scripts, which the dashboard's curl commands are."""
+
 REDIS_SCHEMES = tuple(f"{scheme}://" for scheme in SCHEMES)
 
 MIN_VALKEY_MEMORY_MB = 16
@@ -177,6 +181,20 @@ class Settings:
         "with the bundled Valkey, while there is no project but the demo's. `on`: always. The demo project is then "
         "created in any store. `off`: never.",
         choices=("auto", "on", "off"),
+    )
+    admin: str = _setting(
+        "on",
+        "Whether the dashboard is served at `/admin`, for people with an account: `inbox-gateway admin create`.",
+        choices=("on", "off"),
+    )
+    audit_entries: int = _setting(
+        100_000,
+        "Entries kept in the audit log of the dashboard, in all and of each project. 0 keeps all.",
+        least=0,
+        most=MAX_ITEMS,
+    )
+    audit_seconds: int = _setting(
+        365 * 24 * 3600, "Seconds for which entries are kept in the audit log. 0 is any age.", least=0, most=MAX_SECONDS
     )
     public_url: str = _setting(
         "",
@@ -346,7 +364,7 @@ def load_settings(environment: Mapping[str, str], **overrides: Any) -> Settings:
     problems: list[str] = []
     values: dict[str, Any] = {}
     for name, text in environment.items():
-        if not name.startswith(PREFIX) or is_service_link(name.removeprefix(PREFIX), text):
+        if not name.startswith(PREFIX) or name in NO_SETTINGS or is_service_link(name.removeprefix(PREFIX), text):
             continue
         if name not in known:
             close = difflib.get_close_matches(name, known, n=1)

@@ -1,17 +1,21 @@
 """Builds the API of a worker: binds the operations to their resources, and creates the access of each caller."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from starlette.types import ASGIApp
 
+from gateway.api.admin import pages as admin_pages
+from gateway.api.admin.access import AdminAccess
+from gateway.api.admin.mirror import Mirror
+from gateway.api.admin.parts import AdminParts
 from gateway.api.core.access import Accesses, ProjectAccess, PublicAccess, RateLimits, UserAccess, WorkspaceAccess
 from gateway.api.core.body_budget import BodyBudget
 from gateway.api.core.body_reader import BodyReader
-from gateway.api.core.call import PROJECT, PUBLIC, USER, WORKSPACE, CallContext
+from gateway.api.core.call import ADMIN, ADMIN_PROJECT, PROJECT, PUBLIC, USER, WORKSPACE, CallContext
 from gateway.api.core.cors import CrossOrigin
 from gateway.api.core.direct import DirectRoutes
 from gateway.api.core.endpoint import Endpoint, EndpointContext
@@ -135,6 +139,9 @@ from gateway.store.webhook_lanes import WebhookLanes
 from gateway.store.webhook_messages import WebhookMessageStore
 from gateway.store.workspaces import WorkspaceStore
 
+ADMIN_PATH = "/admin"
+"""Where the dashboard is. Its operations take no short way, so that a request is refused in one place only."""
+
 
 class Api(NamedTuple):
     """The API of a worker: the application, and the operations that the HTTP ingress runs itself."""
@@ -173,6 +180,7 @@ class ApiBuilder:
     tails: EventTails
     questions: PresenceQuestions
     idempotency: IdempotencyStore
+    admin: AdminParts
     senders: Mapping[str, integration_tests.MessageSender]
     not_ready: Callable[[], str]
     new_epoch: Callable[[], str]
@@ -184,8 +192,10 @@ class ApiBuilder:
         context = EndpointContext(
             self.accesses(), self.proxies, self.directory.forget, UnknownNameLog(), self.settings.access_log
         )
-        endpoints = [Endpoint(operation, context) for operation in (*self.operations(), *self.demo_operations())]
-        routed = application(endpoints, context, lifespan, websocket_path)
+        operations = [*self.operations(), *self.demo_operations()]
+        endpoints = [Endpoint(each, context) for each in operations if not each.row.path.startswith(ADMIN_PATH)]
+        dashboard = [Endpoint(each, context) for each in self.dashboard_operations(operations)]
+        routed = application([*endpoints, *dashboard], context, lifespan, websocket_path)
         asgi = CrossOrigin(routed, self.settings.allowed_origins, PageOrigins(self.projects))
         return Api(asgi, DirectRoutes(endpoints))
 
@@ -204,11 +214,14 @@ class ApiBuilder:
         project_limits = RateLimits(settings.rate_limit_admin_reads, settings.rate_limit_admin_writes)
         workspaces = WorkspaceAuthenticator(WorkspaceTokens(settings.secret_key), WorkspaceStore(self.client))
         origins, usage, counter = settings.allowed_origins, self.events.usage, AdminLimits(self.client)
+        admins = AdminAccess(context, self.admin.authenticator, self.projects, self.admin.audit)
         return {
             PUBLIC: PublicAccess(context),
             USER: UserAccess(context, self.authenticator, origins, user_limits, self.inboxes, self.activity, usage),
             PROJECT: ProjectAccess(context, self.authenticator, origins, project_limits, counter, usage),
             WORKSPACE: WorkspaceAccess(context, workspaces),
+            ADMIN: admins,
+            ADMIN_PROJECT: admins,
         }
 
     def operations(self) -> list[BoundOperation]:
@@ -235,6 +248,7 @@ class ApiBuilder:
         once, now, keep = Idempotency(self.idempotency), self._now, self.settings.item_retention
         tokens_resource = v2_tokens.ChannelTokensResource(channel_tokens, directory, self.events, once, now)
         webhooks, usage_reader = WebhookMessageStore(client), UsageReader(client)
+        projects_resource = projects.ProjectsResource(self.projects, job_store, keep, self.events)
         files = StaticFiles()
         own_host = f"{self.settings.host}:{self.settings.port}"
         return [
@@ -413,7 +427,7 @@ class ApiBuilder:
             *bind(v2_broadcasts.BroadcastsResource(job_store, sender, once, now), v2_broadcasts.OPERATIONS),
             *bind(imports.ImportsResource(job_store, once, now), imports.OPERATIONS),
             *bind(active_users.ActiveUsersResource(self.activity), active_users.OPERATIONS),
-            *bind(projects.ProjectsResource(self.projects, job_store, keep, self.events), projects.OPERATIONS),
+            *bind(projects_resource, projects.OPERATIONS),
             *bind(config.ConfigResource(installed, self.integrations, channel_tokens, own_host), config.OPERATIONS),
             *bind(events.EventsResource(inboxes, self.new_epoch), events.OPERATIONS),
             *bind(health.HealthResource(self.not_ready), health.OPERATIONS),
@@ -432,7 +446,16 @@ class ApiBuilder:
             *bind(pages.PagesResource(files), pages.OPERATIONS),
             *bind(browser_files.BrowserFilesResource(files), browser_files.OPERATIONS),
             *bind(openapi_document.DocumentResource(document), openapi_document.OPERATIONS),
+            *self.admin.operations(projects_resource),
         ]
+
+    def dashboard_operations(self, operations: Sequence[BoundOperation]) -> list[BoundOperation]:
+        """Return the operations below `/admin`: the documented ones, those that are mirrored, and the pages."""
+        if not self.admin.is_on:
+            return []
+        own = [each for each in operations if each.row.path.startswith(ADMIN_PATH)]
+        served = bind(admin_pages.AdminPagesResource(StaticFiles()), admin_pages.OPERATIONS)
+        return [*own, *Mirror(self.directory).operations(operations), *served]
 
     def demo_operations(self) -> list[BoundOperation]:
         """Return the operations of the demo's pages, which the OpenAPI document does not have."""

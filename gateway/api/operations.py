@@ -5,6 +5,8 @@ The first row that matches a path is used. So the order matters where a path par
 
 from typing import Any
 
+from gateway.api.admin import projects as admin_projects
+from gateway.api.admin import session as admin_session
 from gateway.api.core import openapi
 from gateway.api.core.operation import AnyOperation
 from gateway.api.system import browser_files, events, health, pages, transports, unsubscribe
@@ -114,6 +116,8 @@ OPERATIONS: list[AnyOperation] = [
     *pages.OPERATIONS,
     *browser_files.OPERATIONS,
     *openapi_document.OPERATIONS,
+    *admin_session.OPERATIONS,
+    *admin_projects.OPERATIONS,
 ]
 
 

@@ -10,6 +10,7 @@ from typing import NoReturn
 import click
 
 from gateway import __version__
+from gateway.cli.admins import admin
 from gateway.cli.banner import announce
 from gateway.cli.bootstrap import prepare
 from gateway.cli.delivering import deliver
@@ -69,6 +70,7 @@ for command in (
     announce,
     project,
     workspace,
+    admin,
     token,
     doctor,
     explain,

@@ -59,8 +59,10 @@ class AdminPrincipal(msgspec.Struct, frozen=True):
     """A verified admin: the session that proved it, and until when (unix seconds) the password counts as just given.
 
     `session_id` is no secret: it names the session in lists. `confirmed_until` is 0 if the password is to be asked.
+    `is_token` is whether a script sent a token, and not a browser a cookie.
     """
 
     admin: Admin
     session_id: str
     confirmed_until: int = 0
+    is_token: bool = False

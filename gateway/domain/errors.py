@@ -116,6 +116,46 @@ class ErrorCode(Enum):
         "This origin is not allowed",
         "Add it to the project's allowed_origins, or to INBOX_ALLOWED_ORIGINS if it has none.",
     )
+    SESSION_NEEDED = ErrorKind(
+        "session_needed",
+        401,
+        "Nobody is signed in",
+        "Sign in at /admin, or send a token: `inbox-gateway admin token EMAIL` prints one.",
+    )
+    EMAIL_OR_PASSWORD_INCORRECT = ErrorKind(
+        "email_or_password_incorrect",
+        401,
+        "The email or the password is incorrect",
+        "`inbox-gateway admin reset-password EMAIL` sets another password.",
+    )
+    ROLE_TOO_LOW = ErrorKind(
+        "role_too_low", 403, "Your role does not allow this", "Ask an owner for another role: Settings, Admins."
+    )
+    CONFIRMATION_REQUIRED = ErrorKind(
+        "confirmation_required",
+        403,
+        "This needs your password again",
+        "POST /admin/api/confirm with the password. It is good for 15 minutes.",
+    )
+    CROSS_SITE = ErrorKind(
+        "cross_site",
+        403,
+        "The request does not come from a page of the dashboard",
+        "Send `Sec-Fetch-Site: same-origin` or the `Origin` of the gateway, or a token in place of the cookie.",
+    )
+    NEEDS_HTTPS = ErrorKind(
+        "needs_https",
+        403,
+        "Nobody can sign in over plain HTTP from another machine",
+        "Open the dashboard by https, or on the gateway's own machine by http://localhost. Behind a proxy, set "
+        "X-Forwarded-Proto, INBOX_TRUSTED_PROXIES or INBOX_PUBLIC_URL.",
+    )
+    SETUP_LINK_ENDED = ErrorKind(
+        "setup_link_ended",
+        403,
+        "This link was used already, or has ended",
+        "`inbox-gateway admin setup-link` prints another one for the first owner; otherwise ask an owner.",
+    )
     NOT_FOUND = ErrorKind("not_found", 404, "Not found")
     METHOD_NOT_ALLOWED = ErrorKind("method_not_allowed", 405, "Method not allowed")
     REQUEST_TIMEOUT = ErrorKind("request_timeout", 408, "The body did not come in time", "See INBOX_BODY_SECONDS.")
@@ -139,6 +179,18 @@ class ErrorCode(Enum):
         413,
         "The body is too large",
         "The message has the limit of this operation. The limit of all operations is INBOX_MAX_BODY_BYTES.",
+    )
+    LAST_OWNER = ErrorKind(
+        "last_owner",
+        409,
+        "Nobody would be left who may change admins",
+        "Make somebody else an owner of all workspaces first.",
+    )
+    CONTENT_TYPE_NOT_SUPPORTED = ErrorKind(
+        "content_type_not_supported",
+        415,
+        "The body must be JSON",
+        "Send `Content-Type: application/json`.",
     )
     CONTENT_CODING_NOT_SUPPORTED = ErrorKind(
         "content_coding_not_supported",
@@ -169,6 +221,12 @@ class ErrorCode(Enum):
         429,
         "Too many requests in this minute",
         "Wait for Retry-After seconds. Open inboxes receive changes without polling.",
+    )
+    TOO_MANY_TRIES = ErrorKind(
+        "too_many_tries",
+        429,
+        "Too many passwords were tried",
+        "Wait for Retry-After seconds. `inbox-gateway admin reset-password EMAIL` sets another password.",
     )
     TOO_MANY_NEW_USERS = ErrorKind(
         "too_many_new_users",

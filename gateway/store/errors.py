@@ -13,13 +13,15 @@ The exceptions of the package are three trees:
       NameTakenError                another user has a name
       KeyTakenError                 another project has an API key
       UnknownWorkspaceError
+      EmailTakenError               another admin has an email
+      LastOwnerError                a change would leave nobody who can change admins
       ForeignSecretKeyError         another secret key encrypted the stored projects
       LimitError
         TooManyNewUsersError        the limits of new users
         TooManyProjectsError        of a workspace
         TooManyTokensError          of a user or a project
         TooManyTailsError           of a project or a worker
-        TooManyError                preferences, subscriptions
+        TooManyError                admins, preferences, subscriptions
 
 `store/job_queue.py` has the tree of JobQueueError, which only the job runner handles.
 """
@@ -53,6 +55,14 @@ class KeyTakenError(RejectedError):
 
 class UnknownWorkspaceError(RejectedError):
     """There is no such workspace."""
+
+
+class EmailTakenError(RejectedError):
+    """Another admin has this email."""
+
+
+class LastOwnerError(RejectedError):
+    """Nobody would be left who may change admins."""
 
 
 class ForeignSecretKeyError(RejectedError):
@@ -96,7 +106,7 @@ class TooManyTailsError(LimitError):
 
 
 class TooManyError(LimitError):
-    """A user would exceed a bound. `what` names the bounded things in the plural, and `most` is the bound."""
+    """A bound would be exceeded. `what` names the bounded things in the plural, and `most` is the bound."""
 
     def __init__(self, what: str, most: int):
         super().__init__(f"more than {most} {what}")

@@ -461,6 +461,50 @@ def destination(shard: int, digest: str) -> str:
     return f"{PREFIX}{{deliveries:{shard}}}:destination:{digest}"
 
 
+# ---- the admins of the dashboard, in one slot
+
+ADMINS = PREFIX + "{admins}"
+"""hash: admin id -> JSON of an admin, with the hash of the password. Until removed."""
+
+ADMIN_EMAILS = ADMINS + ":emails"
+"""hash: email -> admin id, so that an email is one admin's. Until removed."""
+
+ADMIN_LOCK = ADMINS + ":lock"
+"""string: who is changing an admin, so that nobody else does. Seconds."""
+
+
+def admin_session(session_id: str) -> str:
+    """hash: admin_id, kind, created_at, seen_at, ends_at, confirmed_until (unix seconds), address and agent of a
+    session. Until it ends, or was not used for some hours.
+    """
+    return f"{ADMINS}:session:{session_id}"
+
+
+def admin_sessions(admin_id: str) -> str:
+    """sorted set: the ids of an admin's sessions by the second at which they end. Until the last of them ends."""
+    return f"{ADMINS}:sessions:{admin_id}"
+
+
+def admin_link(digest: str) -> str:
+    """string: the id of the admin whom a setup link is for, "" for the first owner. Until used, at most 7 days."""
+    return f"{ADMINS}:link:{digest}"
+
+
+def audit() -> str:
+    """stream: e: an entry of the audit log in JSON. Bounded by count and age."""
+    return f"{ADMINS}:audit"
+
+
+def project_audit(project_id: ProjectId) -> str:
+    """stream: the entries of the audit log that are about a project, as in `audit`. Bounded by count and age."""
+    return f"{ADMINS}:audit:{project_id}"
+
+
+def admin_tries(subject: str) -> str:
+    """string: how often someone has lately tried a password, from a network or for an account. An hour at most."""
+    return f"{ADMINS}:tries:{subject}"
+
+
 # ---- a server, and all of them
 
 GENERATION = PREFIX + "{life}"

@@ -229,6 +229,15 @@ class ProjectStore:
 
         return await self._change(api_key, change)
 
+    async def end_former_secrets(self, api_key: str) -> Project | None:
+        """Refuse all secrets but the current one, and return the project, None if there is no such project."""
+
+        def change(record: ProjectRecord) -> ProjectRecord:
+            kept = record.secrets[:1]
+            return record if kept == record.secrets else msgspec.structs.replace(record, secrets=kept)
+
+        return await self._change(api_key, change)
+
     async def set_keys(self, api_key: str, public_keys: Sequence[PublicKey]) -> Project | None:
         """Replace the public keys of a project and return the project, None if there is no such project."""
         stored = [{"kid": key.id, **key.members} for key in public_keys]

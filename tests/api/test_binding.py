@@ -1,5 +1,6 @@
 """Which resources a worker binds, and the access of each caller."""
 
+from gateway.api.admin.parts import AdminParts
 from gateway.api.binding import ApiBuilder
 from gateway.api.operations import OPERATIONS
 from gateway.auth.authenticator import Authenticator
@@ -67,6 +68,7 @@ async def test_a_worker_binds_every_row_in_the_order_of_the_table_and_admits_eve
         contents=ContentStore(client),
         activity=ActiveUsers(client),
         idempotency=IdempotencyStore(client),
+        admin=AdminParts(SETTINGS, client),
         senders={},
         event_log=event_log,
         events=ProjectEvents(event_log),

@@ -37,6 +37,9 @@ from gateway.domain.proxy import Forwarded, Proxies
 
 MAX_CLIENT_ID_LENGTH = 255
 
+CHANGED = "changed"
+"""The name under which the fields of a body are noted for the audit log."""
+
 
 @dataclass(frozen=True, slots=True)
 class CallContext:
@@ -68,6 +71,11 @@ class Call:
     def forwarded(self) -> Forwarded:
         """The client's address, and the scheme, host and path prefix that it called."""
         return self.request.forwarded(self.context.proxies)
+
+    def note(self, **details: Any) -> None:
+        """Add details to the entry of the audit log, if the request gets one. Never a secret."""
+        if self.request.audited is not None:
+            self.request.audited.update(details)
 
     def text(self, name: str) -> str:
         """Return the value of a path parameter."""
@@ -115,10 +123,13 @@ class Call:
     def _fields(self, body: bytes, decode: Callable[[bytes], Any]) -> dict[str, Any]:
         problems = Problems(self.strict, self.context.outbound)
         try:
-            return read_body(body, self.inputs.body.root, self.inputs.body.param, decode, problems)
+            values = read_body(body, self.inputs.body.root, self.inputs.body.param, decode, problems)
         finally:
             if problems.unknown:
                 self.request.note_unknown(problems.unknown)
+        if self.request.audited is not None:
+            self.request.audited.setdefault(CHANGED, [name for name, value in values.items() if value is not None])
+        return values
 
     def _shares(self, most: int) -> Sequence[Share]:
         """Return the owners for which the body's bytes are counted. Each may hold `most` bytes at once."""

@@ -10,7 +10,7 @@ import msgspec
 
 from gateway import __version__
 from gateway.api.core.body_components import BodyComponents
-from gateway.api.core.call import PROJECT, PUBLIC, USER, WORKSPACE, Caller
+from gateway.api.core.call import ADMIN, ADMIN_PROJECT, PROJECT, PUBLIC, USER, WORKSPACE, Caller
 from gateway.api.core.operation import AnyOperation
 from gateway.api.core.query import QueryParam
 from gateway.api.core.schema import HEADERS, Errors, ResponseSpec
@@ -26,6 +26,7 @@ A self-hosted notification inbox. Backends send notifications, users read them, 
 - A **user** authenticates with the API key, an external id or email, and the HMAC of that name, or with a token alone.
 - A **backend that acts for a user** sends the API secret in place of the HMAC.
 - A **workspace token** administers projects.
+- An **admin** signs in to the dashboard, or sends a token.
 
 Times are unix seconds, and RFC 3339 under `/v2`. Every error response is an `errors` array. Requests without
 credentials get 401 under `/v2`, and 404 elsewhere, except where an operation lists another status.
@@ -42,6 +43,9 @@ _TAGS = {
     "Events": "What happened in a project: a log, and a live tail of it.",
     "Figures": "What a project uses, and how it is doing now. The gateway counts as it works, and scans nothing.",
     "Workspace": "For administering projects, with a workspace token: `inbox-gateway token --workspace` prints one.",
+    "Dashboard": "What the dashboard at `/admin` calls, for admins. A script sends a token in place of the cookie: "
+    "`inbox-gateway admin token` prints one. Below `/admin/api/projects/{project_id}`, admins can also call every "
+    "operation of that project's backend and users, at the path that this document has for it.",
     "Live": "The events of an inbox over WebSocket, server-sent events or requests. All transports have the same "
     "events with the same positions.",
     "Gateway": "The process itself. No credentials are needed.",
@@ -53,6 +57,8 @@ _CALLER_TAGS: Mapping[Caller[Any], str] = {
     USER: "Inbox",
     WORKSPACE: "Workspace",
     PUBLIC: "Gateway",
+    ADMIN: "Dashboard",
+    ADMIN_PROJECT: "Dashboard",
 }
 
 _PATH_TAGS: Mapping[str, str] = {
@@ -235,7 +241,12 @@ def _error_statuses(row: AnyOperation) -> set[int]:
     if row.caller is PUBLIC:
         return set()
     codes = [ErrorCode.REDIS_UNAVAILABLE, ErrorCode.FORBIDDEN, row.without_credentials]
-    if row.caller is WORKSPACE:
+    is_admins = row.caller in (ADMIN, ADMIN_PROJECT)
+    if is_admins:
+        codes = [ErrorCode.REDIS_UNAVAILABLE, ErrorCode.SESSION_NEEDED, ErrorCode.ROLE_TOO_LOW]
+        if row.method != "GET":
+            codes += [ErrorCode.CROSS_SITE, ErrorCode.CONTENT_TYPE_NOT_SUPPORTED, ErrorCode.BODY_TOO_LARGE]
+    elif row.caller is WORKSPACE:
         codes.append(ErrorCode.TOKEN_IS_INCORRECT)
     else:
         codes += [ErrorCode.RATE_LIMIT_EXCEEDED, ErrorCode.INCORRECT_API_KEY, ErrorCode.ORIGIN_NOT_ALLOWED]

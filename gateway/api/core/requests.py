@@ -46,6 +46,10 @@ class ApiRequest:
     """The verified caller, None before the credentials are verified."""
     unknown_names: list[UnknownName] | None = None
     """The names in the request that the operation does not define, if there are any."""
+    audited: dict[str, Any] | None = None
+    """What an operation notes for the audit log, None for a request that it does not have."""
+    recheck: Callable[[], Awaitable[object]] | None = None
+    """Raises ApiError once the credentials of an admin are no longer accepted; None for all other callers."""
 
     def __init__(
         self,

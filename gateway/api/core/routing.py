@@ -28,8 +28,8 @@ TRAILING_SLASHES = "inbox.trailing_slashes"
 
 _WITHOUT_PREFIX = "inbox.without_prefix"
 
-_FREE_TEXT = re.compile(r"{(topic|device_token|user|user_id|user_or_token)}")
-"""Path parameters that contain names chosen by users. An encoded slash in them belongs to the name."""
+_FREE_TEXT = re.compile(r"{(topic|device_token|user|user_id|user_or_token|client_route)}")
+"""Path parameters that contain names chosen by users, of which an encoded slash is a part; and routes of a page."""
 
 _Responder = Callable[[ApiRequest], Any]
 """Returns the response to a request, in a coroutine."""

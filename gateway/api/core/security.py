@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from gateway.api.core.call import PROJECT, PUBLIC, USER, WORKSPACE, Caller
+from gateway.api.core.call import ADMIN, ADMIN_PROJECT, PROJECT, PUBLIC, USER, WORKSPACE, Caller
 
 Json = dict[str, Any]
 
@@ -45,6 +45,18 @@ SECURITY_SCHEMES: Json = {
     },
     "ProjectToken": _token("A project's token, which `POST /v2/jwt/project` issues. It replaces API key and secret."),
     "WorkspaceToken": _token("A workspace's token, which `inbox-gateway token --workspace` prints."),
+    "AdminCookie": {
+        "type": "apiKey",
+        "in": "cookie",
+        "name": "__Host-inbox_admin",
+        "description": "The session of an admin, which `POST /admin/api/login` begins. Without TLS, on the gateway's "
+        "own machine, its name is `inbox_admin`. An unsafe request must come from a page of the gateway.",
+    },
+    "AdminToken": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "An admin's token for scripts, which `inbox-gateway admin token EMAIL` prints.",
+    },
 }
 
 USER_SECURITY: list[Json] = [
@@ -63,4 +75,6 @@ SECURITY: Mapping[Caller[Any], list[Json]] = {
     PROJECT: [{"ApiKey": [], "ApiSecret": []}, {"ProjectToken": []}],
     WORKSPACE: [{"WorkspaceToken": []}],
     USER: USER_SECURITY,
+    ADMIN: [{"AdminCookie": []}, {"AdminToken": []}],
+    ADMIN_PROJECT: [{"AdminCookie": []}, {"AdminToken": []}],
 }

@@ -1,5 +1,6 @@
 """The projects of a workspace, administered with a workspace token."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +16,7 @@ from gateway.api.core.responses import json_response
 from gateway.api.core.schema import ResponseSpec
 from gateway.domain import principal
 from gateway.domain.errors import invalid
-from gateway.domain.ids import ProjectId
+from gateway.domain.ids import ProjectId, WorkspaceId
 from gateway.domain.objects import Array, Object
 from gateway.domain.origin import MAX_ORIGIN_LENGTH, ORIGIN_PATTERN, read_origin
 from gateway.domain.params import Integer, Param, Switch, Text
@@ -180,19 +181,21 @@ class ProjectsResource:
 
         Its users must prove their identity by an HMAC or a token, unless `hmac_enabled` is false.
         """
-        values = call.fields(await call.body())
+        return _response(await self.create_in(call.workspace.id, call.fields(await call.body())), call)
+
+    async def create_in(self, workspace_id: WorkspaceId, values: Mapping[str, Any]) -> principal.Project:
+        """Create a project in a workspace from the fields of a body. Raises ApiError 422."""
         try:
-            project = await self.projects.create(
+            return await self.projects.create(
                 values["name"],
                 values["hmac_enabled"] is not False,
-                workspace_id=call.workspace.id,
+                workspace_id=workspace_id,
                 allowed_origins=values["allowed_origins"] or (),
                 strict=values["strict"] is True,
                 **{name: None if values[name] == DEFAULT else values[name] for name in _BOUNDS},
             )
         except TooManyProjectsError as problem:
             raise invalid(f"The workspace would have {problem}") from None
-        return _response(project, call)
 
     async def get(self, call: WorkspaceCall) -> Response:
         """Return a project with its key and secret."""
@@ -204,7 +207,10 @@ class ProjectsResource:
         Fields that the body leaves out keep their values.
         """
         values = call.fields(await call.body())
-        found = await self._find(call)
+        return _response(await self.change(await self._find(call), values), call)
+
+    async def change(self, found: principal.Project, values: Mapping[str, Any]) -> principal.Project:
+        """Apply the fields of a body to a project, and return it. Raises ApiError 404 if it was deleted meanwhile."""
         change = ProjectChange(
             values["name"],
             values["hmac_enabled"],
@@ -221,22 +227,26 @@ class ProjectsResource:
         keep = project.item_retention(self.item_retention)
         if keep.bounded and keep != found.item_retention(self.item_retention):
             await self.jobs.enqueue_retention(project.id, keep)
-        return _response(project, call)
+        return project
 
     async def delete(self, call: WorkspaceCall) -> Response:
         """Delete a project. Its keys and tokens are refused at once, and its data is removed in the background."""
-        deletion, project_id = ProjectDeletion(self.projects), ProjectId(call.text("project_id"))
+        await self.remove(call.workspace.id, ProjectId(call.text("project_id")))
+        return json_response({"message": "The project was deleted."})
+
+    async def remove(self, workspace_id: WorkspaceId, project_id: ProjectId) -> None:
+        """Delete a project of a workspace. Raises ApiError 404."""
+        deletion = ProjectDeletion(self.projects)
         try:
-            project = await self.projects.find(call.workspace.id, project_id)
+            project = await self.projects.find(workspace_id, project_id)
             is_there = project is not None and await deletion.delete(project)
         except StoreDataError:
-            is_there = await deletion.discard_of(call.workspace.id, project_id)  # a broken record can be removed
-        if not is_there and (await deletion.list_deleted()).get(project_id) != call.workspace.id:
+            is_there = await deletion.discard_of(workspace_id, project_id)  # a broken record can be removed
+        if not is_there and (await deletion.list_deleted()).get(project_id) != workspace_id:
             raise not_found("Project")
         # If the process dies before this, a repetition of the request or the next start of a gateway enqueues the job.
         await self.jobs.enqueue_project_deletion(project_id)
         await deletion.forget(project_id)
-        return json_response({"message": "The project was deleted."})
 
     async def _find(self, call: WorkspaceCall) -> principal.Project:
         project = await self.projects.find(call.workspace.id, call.text("project_id"))

@@ -8,6 +8,7 @@ import random
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from sse_starlette.event import ServerSentEvent
@@ -136,9 +137,9 @@ class EventTailResource:
         follower = _Follower(
             self.log, tail, selection, since[0] if since else newest or EventPlace(0, 0), self.heartbeat_seconds
         )
-        credentials = header_credentials(call.request.headers.get)
+        verify = call.request.recheck or partial(self.verify, header_credentials(call.request.headers.get))
         is_reset = since is not None and found is None
-        stream = self._stream(follower, credentials, is_reset=is_reset, replays=since is not None)
+        stream = self._stream(follower, verify, is_reset=is_reset, replays=since is not None)
         return _TailResponse(stream, lambda: self.tails.close(tail))
 
     async def _newest(self, tail: EventTail) -> EventPlace | None:
@@ -146,7 +147,7 @@ class EventTailResource:
         return events[0].place if events else None
 
     async def _stream(
-        self, follower: "_Follower", credentials: Credentials, *, is_reset: bool, replays: bool
+        self, follower: "_Follower", verify: Callable[[], Awaitable[object]], *, is_reset: bool, replays: bool
     ) -> AsyncIterator[bytes]:
         """Yield the records of a tail until it ends."""
         yield _record("", comment="open", retry=int(RETRY_MS * random.uniform(0.5, 1.5)))
@@ -156,25 +157,13 @@ class EventTailResource:
         async for part in follower.records(replays=replays):
             reason = follower.ended
             if reason is None and time.monotonic() >= check_at:
-                reason = await self._refusal(credentials)
+                reason = await _refusal(verify)
                 check_at = time.monotonic() + CHECK_SECONDS
             if reason is not None:
                 yield _record(encode({"reason": reason}).decode(), event="goodbye")
                 return
             if part:
                 yield part
-
-    async def _refusal(self, credentials: Credentials) -> str | None:
-        """Return why credentials are no longer accepted. While Redis is down, they are."""
-        try:
-            await self.verify(credentials)
-        except TokenRevokedError:
-            return ErrorCode.TOKEN_REVOKED.kind.code
-        except ApiError as error:
-            return error.code.kind.code if error.code is not None else "unauthorized"
-        except StoreUnavailableError:
-            return None
-        return None
 
 
 class _Follower:
@@ -237,6 +226,19 @@ class _Follower:
                     data = encode(shown(event)).decode()
                     records.append(_record(data, id=event_id(event.place, event.code)))
         return records
+
+
+async def _refusal(verify: Callable[[], Awaitable[object]]) -> str | None:
+    """Return why credentials are no longer accepted. While Redis is down, they are."""
+    try:
+        await verify()
+    except TokenRevokedError:
+        return ErrorCode.TOKEN_REVOKED.kind.code
+    except ApiError as error:
+        return error.code.kind.code if error.code is not None else "unauthorized"
+    except StoreUnavailableError:
+        return None
+    return None
 
 
 def _record(data: str, **fields: Any) -> bytes:

@@ -24,9 +24,9 @@ _MAX_NODES = 1024
 
 _READING = frozenset(
     (
-        *("GET", "GETRANGE", "STRLEN", "EXISTS", "HGETALL", "HSCAN", "HVALS", "HMGET", "HEXISTS", "HLEN"),
-        *("ZCOUNT", "ZRANDMEMBER", "SPUBLISH"),
-        *("LRANGE", "MGET", "SMEMBERS", "SCARD", "SRANDMEMBER", "ZRANGE"),
+        *("EXISTS", "GET", "GETRANGE", "LRANGE", "MGET", "SPUBLISH", "STRLEN", "TTL", "XREVRANGE"),
+        *("HEXISTS", "HGET", "HGETALL", "HLEN", "HMGET", "HSCAN", "HVALS"),
+        *("SCARD", "SMEMBERS", "SRANDMEMBER", "ZCOUNT", "ZRANDMEMBER", "ZRANGE"),
     )
 )
 """Redis's own commands that write nothing."""

@@ -67,9 +67,10 @@ _ARGUMENTS: dict[str, tuple[Argument, ...]] = {
 _KEYLESS: dict[str, tuple[Argument, ...]] = {"INFO": ("replication",), "TIME": (), "SCAN": (0, "COUNT", 1), "PING": ()}
 
 _DIRECT = (
-    *("EXISTS", "GET", "HEXISTS", "HGETALL", "HMGET", "HSCAN", "HVALS", "HDEL", "SET", "SPUBLISH", "UNLINK"),
-    *("BITFIELD", "EXPIRE", "HINCRBY", "HSETNX", "LPUSH", "LRANGE", "LTRIM", "MGET", "SADD", "SMEMBERS", "SREM"),
-    *("ZADD", "ZRANGE", "ZREMRANGEBYSCORE"),
+    *("BITFIELD", "DECR", "EXISTS", "EXPIRE", "GET", "INCR", "MGET", "SET", "SPUBLISH", "TTL", "UNLINK"),
+    *("HDEL", "HEXISTS", "HGET", "HGETALL", "HINCRBY", "HLEN", "HMGET", "HSCAN", "HSET", "HSETNX", "HVALS"),
+    *("LPUSH", "LRANGE", "LTRIM", "SADD", "SMEMBERS", "SREM", "XADD", "XREVRANGE", "XTRIM"),
+    *("ZADD", "ZCARD", "ZRANGE", "ZREM", "ZREMRANGEBYSCORE", "ZSCORE"),
 )
 """The commands with a key that the gateway runs outside of its functions."""
 

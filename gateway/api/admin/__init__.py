@@ -1,0 +1,1 @@
+"""The operations of the dashboard, for admins with a session, and the dashboard itself."""

@@ -1,0 +1,74 @@
+"""The cookie of a session, and the checks that a request comes from a page of the dashboard.
+
+The cookie is `__Host-inbox_admin`, which browsers only accept and send over TLS, and which no other host can set
+(RFC 6265bis, 4.1.3.2). A gateway on the same machine may be used without TLS: then the cookie has no prefix.
+"""
+
+import re
+from http.cookies import CookieError, SimpleCookie
+
+from gateway.api.core.requests import ApiRequest
+from gateway.domain.errors import ErrorCode, api_error
+from gateway.domain.proxy import Forwarded
+
+NAME = "inbox_admin"
+_SECURE_NAME = f"__Host-{NAME}"
+_LOOPBACK = re.compile(r"(localhost|127(\.\d+){3}|\[::1\])(:\d+)?")
+
+
+def is_loopback(forwarded: Forwarded) -> bool:
+    """Return whether the client called this machine by a name that is always its own."""
+    return _LOOPBACK.fullmatch(forwarded.host) is not None
+
+
+def session_cookie(forwarded: Forwarded, secret: str, seconds: int) -> str:
+    """Return the value of `Set-Cookie` that begins a session. Raises ApiError 403 for plain HTTP between machines."""
+    if forwarded.scheme == "https":
+        return f"{_SECURE_NAME}={secret}; Max-Age={seconds}; Path=/; Secure; HttpOnly; SameSite=Lax"
+    if is_loopback(forwarded):
+        return f"{NAME}={secret}; Max-Age={seconds}; Path=/; HttpOnly; SameSite=Lax"
+    raise api_error(ErrorCode.NEEDS_HTTPS)
+
+
+def ended_cookie(forwarded: Forwarded) -> str:
+    """Return the value of `Set-Cookie` that removes the cookie."""
+    if forwarded.scheme == "https":
+        return f"{_SECURE_NAME}=; Max-Age=0; Path=/; Secure; HttpOnly; SameSite=Lax"
+    return f"{NAME}=; Max-Age=0; Path=/; HttpOnly; SameSite=Lax"
+
+
+def session_secret(request: ApiRequest, forwarded: Forwarded) -> str:
+    """Return the secret in the cookie of a request, "" if there is none. Over TLS, only the prefixed name counts."""
+    name = _SECURE_NAME if forwarded.scheme == "https" else NAME
+    if forwarded.scheme != "https" and not is_loopback(forwarded):
+        return ""
+    try:
+        cookie = SimpleCookie(request.headers.get("cookie", "")).get(name)
+    except CookieError:
+        return ""
+    return cookie.value if cookie is not None else ""
+
+
+def check_same_origin(request: ApiRequest, forwarded: Forwarded, *, is_needed: bool = True) -> None:
+    """Raise ApiError 403 unless a page of the gateway sent a request, as net/http of Go 1.25 checks it.
+
+    Browsers send `Sec-Fetch-Site`, which pages cannot change; those that do not, send `Origin`. Without `is_needed`, a
+    program that sends neither may call too: it has no cookie that a page could use.
+    """
+    site, origin = request.headers.get("sec-fetch-site"), request.headers.get("origin")
+    if site is not None:
+        is_ours = site == "same-origin"
+    elif origin is not None:
+        is_ours = bool(forwarded.host) and origin.partition("://")[2].lower() == forwarded.host
+    else:
+        is_ours = not is_needed
+    if not is_ours:
+        raise api_error(ErrorCode.CROSS_SITE)
+
+
+def check_json(request: ApiRequest, *, reads_body: bool) -> None:
+    """Raise ApiError 415 for a body that is not said to be JSON. A form of another site cannot say that it is."""
+    content_type = request.headers.get("content-type", "")
+    media_type = content_type.partition(";")[0].strip().lower()
+    if media_type != "application/json" and (reads_body or content_type):
+        raise api_error(ErrorCode.CONTENT_TYPE_NOT_SUPPORTED)

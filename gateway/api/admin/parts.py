@@ -1,0 +1,38 @@
+"""What the operations of the dashboard share in a worker: the sign-in, the links and the audit log."""
+
+from gateway.api.admin import projects, session
+from gateway.api.admin.audit_entries import AuditWriter
+from gateway.api.core.operation import BoundOperation, bind
+from gateway.api.v1.projects import ProjectsResource
+from gateway.auth.admins import AdminAuthenticator
+from gateway.auth.passwords import PasswordHasher
+from gateway.settings import Settings
+from gateway.store.admin_links import AdminLinkStore
+from gateway.store.admin_sessions import AdminSessionStore
+from gateway.store.admin_tries import AdminTries
+from gateway.store.admins import AdminStore
+from gateway.store.audit_log import AuditLog, AuditRetention
+from gateway.store.redis.client import FunctionClient
+from gateway.store.workspaces import WorkspaceStore
+
+
+class AdminParts:
+    """The parts, from which the access of admins and their operations are built."""
+
+    def __init__(self, settings: Settings, client: FunctionClient):
+        self._client = client
+        self.is_on = settings.admin == "on"
+        self.authenticator = AdminAuthenticator(
+            AdminStore(client), AdminSessionStore(client), AdminTries(client), PasswordHasher()
+        )
+        self.links = AdminLinkStore(client)
+        self.log = AuditLog(client, AuditRetention(settings.audit_entries, settings.audit_seconds))
+        self.audit = AuditWriter(self.log)
+
+    def operations(self, base: ProjectsResource) -> list[BoundOperation]:
+        """Return the operations of the dashboard, in the order of the route table."""
+        workspaces = WorkspaceStore(self._client)
+        return [
+            *bind(session.SessionResource(self.authenticator, self.links, self.audit), session.OPERATIONS),
+            *bind(projects.AdminProjectsResource(base, workspaces), projects.OPERATIONS),
+        ]

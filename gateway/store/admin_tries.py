@@ -1,0 +1,54 @@
+"""How often someone has lately tried a password, by network and by account."""
+
+import hashlib
+from typing import NamedTuple
+
+from gateway.store import keys
+from gateway.store.redis.client import FunctionClient
+
+
+class TryLimit(NamedTuple):
+    """How many failed tries a subject has in some seconds. The subjects are of a kind, such as "address"."""
+
+    kind: str
+    most: int
+    seconds: int
+
+
+BY_ADDRESS = TryLimit("address", 5, 60)
+BY_ACCOUNT = TryLimit("account", 10, 3600)
+
+
+class Count(NamedTuple):
+    """How many tries there were, this one included, and in how many seconds they are forgotten."""
+
+    tries: int
+    seconds_left: int
+
+
+class AdminTries:
+    """Counts tries. Methods raise StoreUnavailableError."""
+
+    def __init__(self, client: FunctionClient):
+        self._client = client
+
+    async def count(self, limit: TryLimit, subject: str) -> Count:
+        """Count a try. Tries at the same time are counted too, so it is counted before its outcome is known."""
+        key = _key(limit, subject)
+        _, tries, left = await self._client.commands(
+            ("SET", key, 0, "NX", "EX", limit.seconds), ("INCR", key), ("TTL", key)
+        )
+        if left < 0 or left > limit.seconds:
+            left = limit.seconds
+            await self._client.command("EXPIRE", key, left)
+        return Count(tries, max(1, left))
+
+    async def forgive(self, limit: TryLimit, subject: str) -> None:
+        """Take back a counted try that succeeded."""
+        key = _key(limit, subject)
+        if await self._client.command("DECR", key) <= 0:
+            await self._client.command("UNLINK", key)
+
+
+def _key(limit: TryLimit, subject: str) -> str:
+    return keys.admin_tries(f"{limit.kind}:{hashlib.sha256(subject.encode()).hexdigest()[:32]}")
