@@ -7,6 +7,7 @@ import { t } from "../core/text.ts";
 import { IconButton } from "../kit/button.tsx";
 import { Icon } from "../kit/icons.tsx";
 import { PROJECT_SCREENS, SETTINGS_SCREENS } from "../screens.ts";
+import { Commands } from "./commands.tsx";
 import { FirstProject } from "./first_project.tsx";
 import { find } from "./routes.ts";
 import { ScreenView } from "./screen_view.tsx";
@@ -50,6 +51,7 @@ export function Shell() {
               </>
             )}
           </nav>
+          <Commands />
         </header>
         <main id="main" tabIndex={-1}>
           {path === "" && projects.length === 0 ? <FirstProject /> : <ScreenView found={found} />}

@@ -2,12 +2,13 @@
 
 import type { RefObject } from "preact";
 import { navigate, usePlace } from "../core/router.ts";
-import { allows, signOut, useSession } from "../core/session.ts";
+import { signOut, useSession } from "../core/session.ts";
 import { t } from "../core/text.ts";
 import { setTheme, type Theme, useTheme } from "../core/theme.ts";
 import { Icon, type IconName } from "../kit/icons.tsx";
 import { Menu } from "../kit/menu.tsx";
-import { PROJECT_SCREENS, type Screen, SETTINGS_SCREENS } from "../screens.ts";
+import { PROJECT_SCREENS, type Screen } from "../screens.ts";
+import { useScreens } from "./commands.tsx";
 import { find } from "./routes.ts";
 
 const THEMES: readonly { id: Theme; icon: IconName; label: () => string }[] = [
@@ -19,17 +20,15 @@ const THEMES: readonly { id: Theme; icon: IconName; label: () => string }[] = [
 /** The sidebar. */
 export function Sidebar({ popoverRef }: { popoverRef: RefObject<HTMLElement | null> }) {
   const { path } = usePlace();
-  const { me, projects, project } = useSession();
+  const { project, screens, settings } = useScreens();
   const found = find(path);
-  const shownProject = project ?? projects[0];
-  const role = shownProject?.role ?? me.role;
   return (
     <nav class="sidebar" ref={popoverRef} popover="auto" aria-label={t("Main")}>
       <ProjectSwitcher screen={found?.area === "project" ? found.screen : undefined} />
       <div class="links">
-        {shownProject && <Links area={`projects/${shownProject.id}`} screens={PROJECT_SCREENS.filter((screen) => allows(role, screen.role))} here={found?.area === "project" ? found.screen : undefined} />}
+        {project && <Links area={`projects/${project.id}`} screens={screens} here={found?.screen} />}
         <h2>{t("Settings")}</h2>
-        <Links area="settings" screens={SETTINGS_SCREENS.filter((screen) => allows(me.role, screen.role))} here={found?.area === "settings" ? found.screen : undefined} />
+        <Links area="settings" screens={settings} here={found?.screen} />
       </div>
       <Account />
     </nav>
