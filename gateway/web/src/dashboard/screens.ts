@@ -28,7 +28,10 @@ export interface Screen {
 }
 
 /** The screens of a project. */
-export const PROJECT_SCREENS: readonly Screen[] = [];
+export const PROJECT_SCREENS: readonly Screen[] = [
+  { path: "users", title: () => t("Users"), icon: "users", role: "viewer", key: "u", load: () => import("./screens/users/index.tsx") },
+  { path: "deliveries", title: () => t("Deliveries"), icon: "deliveries", role: "viewer", key: "d", load: () => import("./screens/deliveries/index.tsx") },
+];
 
 /** The screens of the instance, under Settings. */
 export const SETTINGS_SCREENS: readonly Screen[] = [
