@@ -10,8 +10,8 @@ export type TailState = "connecting" | "live" | "reconnecting" | "ended";
 /** Why a tail is not live. `status` is 0 if no response came. */
 export interface Refusal {
   readonly status: number;
-  readonly code: string;
   readonly message: string;
+  readonly retryAfterSeconds: number | null;
 }
 
 export interface TailSink {
@@ -24,7 +24,7 @@ export interface TailSink {
   state(state: TailState, refusal?: Refusal): void;
 }
 
-/** Open the stream after an event, if there is one. */
+/** Open the stream after an event, if there is one. A response that is no success is raised as a `Refusal`. */
 export type OpenTail = (lastId: string, signal: AbortSignal) => Promise<Response>;
 
 const FIRST_RETRY_MS = 1000;
@@ -50,18 +50,14 @@ async function run(open: OpenTail, sink: TailSink, stop: AbortSignal, wait: type
     let refusal: Refusal | undefined;
     try {
       const response = await open(lastId, attempt.signal);
-      if (!response.ok) {
-        refusal = await refusalOf(response);
-        if (isFinal(response.status)) return sink.state("ended", refusal);
-        retryMs = Math.max(retryMs, 1000 * Number(response.headers.get("retry-after") ?? 0));
-        failures += 1;
-      } else {
-        failures = 0;
-        sink.state("live");
-        sink.opened();
-        retryMs = await read(response, sink, (id) => (lastId = id), abort, silenceMs);
-      }
-    } catch {
+      failures = 0;
+      sink.state("live");
+      sink.opened();
+      retryMs = await read(response, sink, (id) => (lastId = id), abort, silenceMs);
+    } catch (error) {
+      refusal = asRefusal(error);
+      if (refusal && isFinal(refusal.status)) return sink.state("ended", refusal);
+      retryMs = Math.max(retryMs, 1000 * (refusal?.retryAfterSeconds ?? 0));
       failures += 1; // no response, or a stream that broke
     } finally {
       stop.removeEventListener("abort", abort);
@@ -99,10 +95,9 @@ async function read(
 
 const isFinal = (status: number) => status >= 400 && status < 500 && status !== 408 && status !== 429;
 
-async function refusalOf(response: Response): Promise<Refusal> {
-  const body = await response.json().catch(() => ({}));
-  const problem = body?.errors?.[0] ?? {};
-  return { status: response.status, code: problem.code ?? "", message: problem.message ?? "" };
+function asRefusal(error: unknown): Refusal | undefined {
+  const status = (error as Partial<Refusal> | null)?.status;
+  return status ? (error as Refusal) : undefined;
 }
 
 /** Wait for a time, or until the signal is aborted. */

@@ -1,0 +1,164 @@
+/** What happens in the project, as it happens. */
+
+import { useEffect, useRef } from "preact/hooks";
+import { setParams, useFilters, useParam } from "../../core/url_state.ts";
+import { number } from "../../core/format.ts";
+import { adoptStyles } from "../../core/styles.ts";
+import { plural, t } from "../../core/text.ts";
+import { Status } from "../../kit/badge.tsx";
+import { Button } from "../../kit/button.tsx";
+import { CopyCurl } from "../../kit/copy.tsx";
+import { Empty, NothingMatches } from "../../kit/states.tsx";
+import { Page } from "../../kit/page.tsx";
+import type { ScreenProps } from "../../screens.ts";
+import { EventDrawer } from "./event_drawer.tsx";
+import { TailFilters } from "./filters.tsx";
+import { Rows } from "./rows.tsx";
+import { sourceOf } from "./source.ts";
+import styles from "./live.css";
+import { type Tail, useTail } from "./use_tail.ts";
+
+adoptStyles(styles);
+
+/** How far from its beginning a list may be scrolled and still follow the newest row. */
+const AT_START_PX = 8;
+
+export default function Live({ projectId }: ScreenProps) {
+  const filters = useFilters("type", "user", "channel");
+  const [paused, setPaused] = useParam("paused");
+  const [shownId] = useParam("event");
+  const tail = useTail(`${projectId} ${filters.key}`, sourceOf(projectId, filters.values));
+  const scroller = useRef<HTMLDivElement>(null);
+  const isPaused = paused !== "";
+  useEffect(() => (isPaused ? tail.hold() : followIfAtStart()), [isPaused, filters.key]);
+
+  const atStart = () => (scroller.current?.scrollTop ?? 0) <= AT_START_PX;
+  function followIfAtStart(): void {
+    if (!isPaused && atStart()) tail.release();
+    else tail.hold();
+  }
+  function showNewest(): void {
+    scroller.current?.scrollTo({ top: 0 });
+    setPaused(null);
+    tail.release();
+  }
+  useKeys({ p: () => setPaused(isPaused ? null : "1"), ".": showNewest });
+
+  const shown = tail.rows.find(({ id }) => id === shownId);
+  const query = { type: filters.values.type, user: filters.values.user };
+  return (
+    <Page
+      title={t("Live")}
+      text={t("Events of this project as they happen.")}
+      actions={
+        <>
+          <TailStatus tail={tail} paused={isPaused} />
+          <CopyCurl call={{ path: "/v2/events/tail", query }} />
+          <Button icon={isPaused ? "play" : "pause"} onClick={() => setPaused(isPaused ? null : "1")}>
+            {isPaused ? t("Resume") : t("Pause")}
+          </Button>
+        </>
+      }
+    >
+      <TailFilters filters={filters} />
+      <Interruption tail={tail} />
+      <div class="tail-frame">
+        {tail.waiting > 0 && (
+          <Button kind="primary" size="small" class="tail-new" onClick={showNewest}>
+            {plural(tail.waiting, "{n} new event", "{n} new events")}
+          </Button>
+        )}
+        <div class="tail" ref={scroller} onScroll={followIfAtStart}>
+          {tail.rows.length > 0 ? (
+            <Rows projectId={projectId} rows={tail.rows} current={shownId} />
+          ) : (
+            <Nothing tail={tail} projectId={projectId} filters={filters} />
+          )}
+        </div>
+        <footer class="tail-foot quiet">
+          <span>{plural(tail.rows.length, "{n} event", "{n} events")}</span>
+          {tail.dropped > 0 && <span>{t("{n} older ones dropped: this page keeps the newest 1,000", { n: number(tail.dropped) })}</span>}
+          {tail.rows.length > 0 && (
+            <Button kind="quiet" size="small" onClick={tail.clear}>
+              {t("Clear")}
+            </Button>
+          )}
+        </footer>
+      </div>
+      {shown && <EventDrawer projectId={projectId} event={shown} onClose={() => setParams({ event: null })} />}
+    </Page>
+  );
+}
+
+function TailStatus({ tail: { state }, paused }: { tail: Tail; paused: boolean }) {
+  if (state === "live") {
+    return paused ? (
+      <Status tone="warning">{t("Paused")}</Status>
+    ) : (
+      <Status tone="ok" pulse>
+        {t("Live")}
+      </Status>
+    );
+  }
+  if (state === "ended") return <Status tone="danger">{t("Ended")}</Status>;
+  return <Status tone="warning">{state === "connecting" ? t("Connecting…") : t("Reconnecting…")}</Status>;
+}
+
+/** Why the tail is not live, and what that means for the rows. */
+function Interruption({ tail: { state, refusal, gap } }: { tail: Tail }) {
+  const text =
+    state === "ended"
+      ? t("The stream has ended: {message}", { message: refusal?.message ?? "" })
+      : state === "reconnecting" && refusal
+        ? t("The gateway refused the stream: {message}. It is tried again by itself.", { message: refusal.message })
+        : gap
+          ? t("Events are missing after an interruption: the log no longer had all of them.")
+          : "";
+  return text ? (
+    <p class="tail-note" role="status">
+      {text}
+    </p>
+  ) : null;
+}
+
+interface NothingProps {
+  tail: Tail;
+  projectId: string;
+  filters: { active: boolean; clear: () => void };
+}
+
+function Nothing({ tail, projectId, filters }: NothingProps) {
+  if (!tail.loaded) return null;
+  if (filters.active) return <NothingMatches onClear={filters.clear} />;
+  return (
+    <Empty
+      icon="live"
+      title={tail.state === "live" ? t("Waiting for events") : t("No events")}
+      action={
+        <Button icon="compose" href={`projects/${projectId}/compose`}>
+          {t("Send a notification")}
+        </Button>
+      }
+    >
+      {t("Whatever happens in this project appears here within a second.")}
+    </Empty>
+  );
+}
+
+/** Call functions by keys, unless a field or a dialog has the focus. */
+function useKeys(actions: Record<string, () => void>): void {
+  const latest = useRef(actions);
+  latest.current = actions;
+  useEffect(() => {
+    const press = (event: KeyboardEvent) => {
+      const target = event.target as HTMLElement;
+      if (event.metaKey || event.ctrlKey || event.altKey || target.closest("input, select, textarea, dialog")) return;
+      const action = latest.current[event.key];
+      if (!action) return;
+      event.preventDefault();
+      action();
+    };
+    addEventListener("keydown", press);
+    return () => removeEventListener("keydown", press);
+  }, []);
+}

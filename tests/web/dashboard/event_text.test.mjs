@@ -1,0 +1,48 @@
+/** Project events as rows of the live tail. */
+
+import assert from "node:assert/strict";
+import test from "node:test";
+import { channelOf, idOf, sentenceOf, toneOf } from "dashboard/screens/live/event_text.ts";
+
+const event = (type, context, level = "info") => ({ id: "1", timestamp: "", type, level, log: "Something happened.", context });
+const ended = (state, context = {}) => event("delivery.ended", { state, channel: "email", provider: "smtp", ...context });
+
+test("a delivery says how it ended", () => {
+  const rows = [
+    [ended("delivered"), "Delivered by smtp", "ok"],
+    [ended("skipped", { reason: "no_address" }), "Not sent: no address", "plain"],
+    [ended("refused", { reason: "550" }), "Refused by smtp: 550", "danger"],
+    [ended("dead", { reason: "gone" }), "The destination no longer exists: gone", "danger"],
+    [ended("failed", { reason: "timeout", attempts: 3 }), "Failed after 3 attempts: timeout", "danger"],
+    [ended("failed", { reason: "timeout" }), "Failed after 1 attempt: timeout", "danger"],
+    [ended("unknown", { provider: undefined }), "email did not answer: it may have been sent", "warning"],
+    [ended("new_state"), "new state", "plain"],
+  ];
+  for (const [row, sentence, tone] of rows) assert.deepEqual([sentenceOf(row), toneOf(row)], [sentence, tone]);
+});
+
+test("other events have their sentence, or that of their type with a detail", () => {
+  const rows = [
+    [event("notification.stored", {}), "Stored in the inbox"],
+    [event("notification.stored", { count: 1200 }), "Stored in 1,200 inboxes"],
+    [event("notification.accepted", { recipients: 2 }), "Accepted for 2 recipients"],
+    [event("notification.suppressed", { rule: "delivery_config" }), "Not stored in the inbox: delivery config"],
+    [event("broadcast.changed", { status: "processed", total: 7 }), "Broadcast to 7 users: processed"],
+    [event("broadcast.changed", { status: "enqueued" }), "Broadcast: enqueued"],
+    [event("import.done", { total: 1000 }), "Import of 1,000 users done, 0 failed"],
+    [event("address.suppressed", { channel: "email", reason: "bounced" }), "Nothing more is sent by email: bounced"],
+    [event("delivery.parked", { channel: "web_push", reason: "403" }, "warning"), "web push is stopped: 403"],
+    [event("project.changed", { fields: "name" }), "Something happened: name"],
+    [event("user.created"), "Something happened"],
+  ];
+  for (const [row, sentence] of rows) assert.equal(sentenceOf(row), sentence);
+  assert.equal(toneOf(rows[8][0]), "warning");
+});
+
+test("an event has the channel and the ids that it is about", () => {
+  assert.equal(channelOf(ended("delivered")), "email");
+  assert.equal(channelOf(event("notification.stored", {})), "in_app");
+  assert.equal(channelOf(event("channel_token.registered", { kind: "mobile_push/apns" })), "mobile_push");
+  assert.equal(channelOf(event("user.created")), "");
+  assert.deepEqual([idOf(event("user.created", { user_id: "u" }), "user_id"), idOf(event("user.created"), "user_id")], ["u", ""]);
+});
