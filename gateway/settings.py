@@ -187,6 +187,11 @@ class Settings:
         "Whether the dashboard is served at `/admin`, for people with an account: `inbox-gateway admin create`.",
         choices=("on", "off"),
     )
+    admin_email: str = _setting(
+        "",
+        "Email of an owner of the dashboard who is created at start. An existing admin is not changed.",
+    )
+    admin_password_file: str = _setting("", "File whose first line is the password with which this owner is created.")
     audit_entries: int = _setting(
         100_000,
         "Entries kept in the audit log of the dashboard, in all and of each project. 0 keeps all.",
@@ -395,6 +400,8 @@ def _contradictions(values: Mapping[str, Any]) -> Iterator[str]:
         yield "INBOX_BOOTSTRAP_API_KEY and INBOX_BOOTSTRAP_API_SECRET belong together: set both or neither"
     elif api_key and api_key == api_secret:
         yield "INBOX_BOOTSTRAP_API_SECRET must differ from INBOX_BOOTSTRAP_API_KEY, which is public"
+    if bool(values.get("admin_email")) != bool(values.get("admin_password_file")):
+        yield "INBOX_ADMIN_EMAIL and INBOX_ADMIN_PASSWORD_FILE belong together: set both or neither"
     own, durability, memory_mb = values.get("redis_url"), values.get("durability"), values.get("valkey_memory_mb", 0)
     if own and durability in ("memory", "disk"):
         yield (

@@ -5,8 +5,10 @@ The first row that matches a path is used. So the order matters where a path par
 
 from typing import Any
 
+from gateway.api.admin import admins, audit, own_account
 from gateway.api.admin import projects as admin_projects
 from gateway.api.admin import session as admin_session
+from gateway.api.admin import workspaces as admin_workspaces
 from gateway.api.core import openapi
 from gateway.api.core.operation import AnyOperation
 from gateway.api.system import browser_files, events, health, pages, transports, unsubscribe
@@ -118,6 +120,10 @@ OPERATIONS: list[AnyOperation] = [
     *openapi_document.OPERATIONS,
     *admin_session.OPERATIONS,
     *admin_projects.OPERATIONS,
+    *admins.OPERATIONS,
+    *own_account.OPERATIONS,
+    *admin_workspaces.OPERATIONS,
+    *audit.OPERATIONS,
 ]
 
 

@@ -52,6 +52,10 @@ class AdminAuthenticator:
         self._tries = tries
         self._unix = unix
 
+    def now(self) -> int:
+        """Return the time in unix seconds."""
+        return int(self._unix())
+
     async def login(self, email: str, password: str, client: Client) -> SignedIn:
         """Begin a session of the admin with this email and password. Raises ApiError 401 and 429."""
         record = await self.admins.by_email(email)
@@ -62,6 +66,7 @@ class AdminAuthenticator:
     async def begin(self, record: AdminRecord, client: Client, *, confirmed: bool) -> SignedIn:
         """Begin a session of an admin whose identity is proven. `confirmed` is whether by the password."""
         until = int(self._unix()) + CONFIRMED_SECONDS if confirmed else 0
+        await self.admins.note_signed_in(record.id)
         new = await self.sessions.begin(
             record.id, SessionKind.BROWSER, address=client.address, agent=client.agent, confirmed_until=until
         )

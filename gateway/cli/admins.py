@@ -4,14 +4,19 @@ Whoever may run this command may do everything anyway: it needs the gateway's se
 nobody can sign in any more.
 """
 
+import contextlib
 import sys
+import time
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from gateway.cli.addresses import base_address
 from gateway.cli.configuration import read_settings, with_secret_key
 from gateway.cli.store_access import run_with_projects
+from gateway.settings import Settings
 
 if TYPE_CHECKING:
     from gateway.domain.admin import Role
@@ -57,6 +62,161 @@ def admin_create(email: str, password_stdin: bool, role: str, workspace: str | N
         _show(record)
 
     _run(work)
+
+
+@admin.command("list")
+def admin_list() -> None:
+    """List the admins."""
+
+    async def work(client: "FunctionClient", admins: "AdminStore") -> None:
+        for record in await admins.all():
+            _show(record)
+
+    _run(work)
+
+
+@admin.command("reset-password")
+@click.argument("email")
+@click.option("--password-stdin", is_flag=True, help="Read the new password from standard input.")
+@click.option("--link", is_flag=True, help="Print a link by which the admin chooses the password.")
+def admin_reset_password(email: str, password_stdin: bool, link: bool) -> None:
+    """Set another password, and end all sessions of the admin."""
+    import msgspec
+
+    from gateway.store.admin_links import INVITATION_SECONDS, AdminLinkStore
+    from gateway.store.admin_sessions import AdminSessionStore
+
+    if link and password_stdin:
+        raise click.UsageError("use --link or --password-stdin, not both")
+    hashed = "" if link else _hashed(_read_password(password_stdin), email)
+
+    async def work(client: "FunctionClient", admins: "AdminStore") -> None:
+        record = await _find(admins, email)
+        if link:
+            click.echo(setup_address(_base(), await AdminLinkStore(client).create(record.id, INVITATION_SECONDS)))
+        else:
+            await admins.change(record.id, lambda before: msgspec.structs.replace(before, password=hashed))
+            click.echo(f"the password of {record.email} is set")
+        await AdminSessionStore(client).end_all(record.id)
+        await _audit(client, "admin_reset_password", "Reset a password", record, link=link)
+
+    _run(work)
+
+
+@admin.command("remove")
+@click.argument("email")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
+def admin_remove(email: str, yes: bool) -> None:
+    """Remove an admin, and end all sessions."""
+    from gateway.store.admin_sessions import AdminSessionStore
+    from gateway.store.errors import LastOwnerError
+
+    if not yes:
+        click.confirm(f"Remove the admin {email}?", abort=True)
+
+    async def work(client: "FunctionClient", admins: "AdminStore") -> None:
+        record = await _find(admins, email)
+        try:
+            await admins.remove(record.id)
+        except LastOwnerError:
+            raise click.ClickException("nobody would be left who may change admins: create another owner") from None
+        await AdminSessionStore(client).end_all(record.id)
+        await _audit(client, "admin_remove", "Remove an admin", record)
+        click.echo(f"the admin {record.email} is removed")
+
+    _run(work)
+
+
+@admin.command("token")
+@click.argument("email")
+@click.option(
+    "--expires-in", type=click.IntRange(1), default=24 * 3600, show_default=True, help="Seconds until it expires."
+)
+def admin_token(email: str, expires_in: int) -> None:
+    """Print a token of an admin for scripts.
+
+    It may do what the admin may, also what the dashboard asks the password for.
+    """
+    from gateway.store.admin_sessions import AdminSessionStore, SessionKind
+
+    async def work(client: "FunctionClient", admins: "AdminStore") -> None:
+        record, until = await _find(admins, email), int(time.time()) + expires_in
+        new = await AdminSessionStore(client).begin(
+            record.id, SessionKind.TOKEN, agent="command line", seconds=expires_in, confirmed_until=until
+        )
+        await _audit(client, "admin_token", "Create a token of an admin", record, session_id=new.session.id)
+        click.echo(new.secret)
+
+    _run(work)
+
+
+@admin.command("setup-link")
+def admin_setup_link() -> None:
+    """Print a link that creates the first owner.
+
+    It works once, for an hour. It is refused once there is an admin.
+    """
+
+    async def work(client: "FunctionClient", admins: "AdminStore") -> None:
+        address = await new_setup_address(client, _base())
+        if not address:
+            raise click.ClickException("there is an admin: `admin create` or an owner creates others")
+        click.echo(address)
+
+    _run(work)
+
+
+async def ensure_owner(settings: Settings, client: "FunctionClient") -> None:
+    """Create the owner of INBOX_ADMIN_EMAIL, unless there is such an admin. Raises ClickException."""
+    from gateway.auth.passwords import PasswordHasher, password_fault
+    from gateway.domain.admin import EVERY_WORKSPACE, Role
+    from gateway.store.admins import AdminStore
+    from gateway.store.errors import EmailTakenError
+
+    admins, email = AdminStore(client), settings.admin_email
+    if await admins.by_email(email) is not None:
+        return
+    password = _first_line(settings.admin_password_file)
+    if fault := password_fault(password, email):
+        raise click.ClickException(f"the password in INBOX_ADMIN_PASSWORD_FILE {fault}")
+    with contextlib.suppress(EmailTakenError):  # another node has just created it
+        hashed = await PasswordHasher().hash(password)
+        record = await admins.create(email, "", {EVERY_WORKSPACE: Role.OWNER}, password=hashed)
+        await _audit(client, "admin_create", "Create the admin of INBOX_ADMIN_EMAIL", record, role="owner")
+
+
+async def new_setup_address(client: "FunctionClient", base: str) -> str:
+    """Return the address that creates the first owner, "" if there is an admin."""
+    from gateway.store.admin_links import FIRST_OWNER, SETUP_SECONDS, AdminLinkStore
+    from gateway.store.admins import AdminStore
+
+    if await AdminStore(client).any():
+        return ""
+    return setup_address(base, await AdminLinkStore(client).create(FIRST_OWNER, SETUP_SECONDS))
+
+
+def _first_line(path: str) -> str:
+    try:
+        return Path(path).read_text().partition("\n")[0].rstrip("\r")
+    except (OSError, UnicodeError) as problem:
+        raise click.ClickException(f"INBOX_ADMIN_PASSWORD_FILE cannot be read: {problem}") from None
+
+
+def setup_address(base: str, token: str) -> str:
+    """Return the address at which somebody chooses a password. The token is in the fragment, which nothing logs."""
+    return f"{base}/admin/setup#token={token}"
+
+
+def _base() -> str:
+    settings = read_settings()
+    return settings.public_url or base_address(settings)
+
+
+async def _find(admins: "AdminStore", email: str) -> "AdminRecord":
+    record = await admins.by_email(email)
+    if record is None:
+        raise click.ClickException(f"there is no admin {email}: `inbox-gateway admin list` shows them")
+    return record
 
 
 def _run(work: "Callable[[FunctionClient, AdminStore], Awaitable[None]]") -> None:

@@ -9,9 +9,12 @@ import sys
 import time
 import urllib.request
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import click
 
+from gateway.cli.addresses import base_address
+from gateway.cli.admins import new_setup_address
 from gateway.cli.configuration import read_settings
 from gateway.cli.demo import (
     DemoKeys,
@@ -22,13 +25,16 @@ from gateway.cli.demo import (
     write_demo_keys,
     write_environment,
 )
+from gateway.cli.errors import CommandError
 from gateway.cli.notices import notice
+from gateway.cli.store_access import run_with_projects
 from gateway.settings import Settings
 from gateway.telemetry.logs import configure_logging
 
-READY_SECONDS = 60.0
+if TYPE_CHECKING:
+    from gateway.store.projects import ProjectStore
 
-_WILDCARDS = ("0.0.0.0", "::", "")  # noqa: S104 - compared with, not bound to
+READY_SECONDS = 60.0
 
 _SEND_ONE = """\
   Send one:
@@ -53,7 +59,30 @@ def announce() -> None:
     if keys is not None:
         write_environment(settings, keys, base)
     with contextlib.suppress(OSError):  # standard output is closed or full
-        _print(settings, keys, base, _demo_line(local, base))
+        _print(settings, keys, base, _demo_line(local, base) + _dashboard_line(settings, base))
+
+
+def _dashboard_line(settings: Settings, base: str) -> str:
+    """Return the line with the address of the dashboard, "" if it is off.
+
+    While there is no admin, that is an address which creates the first one. It has a secret, so only a terminal gets
+    it.
+    """
+    if settings.admin != "on":
+        return ""
+    if not _is_terminal():
+        return f"  Dashboard   {base}/admin/ (the first time: inbox-gateway admin setup-link)\n\n"
+    address = ""
+
+    async def work(projects: "ProjectStore") -> None:
+        nonlocal address
+        address = await new_setup_address(projects.client, base)
+
+    with contextlib.suppress(CommandError):
+        run_with_projects(settings, work, check_secret_key=False)
+    if not address:
+        return f"  Dashboard   {base}/admin/\n\n"
+    return f"  Dashboard   {address}\n              creates the first account: once, within an hour\n\n"
 
 
 def _print(settings: Settings, keys: DemoKeys | None, base: str, demo: str) -> None:
@@ -65,16 +94,6 @@ def _print(settings: Settings, keys: DemoKeys | None, base: str, demo: str) -> N
         click.echo(_without_secret(settings, demo))
     elif not settings.bootstrap_api_key:
         click.echo(f"{demo}  Projects    inbox-gateway project list | create NAME\n")
-
-
-def base_address(settings: Settings) -> str:
-    """Return the URL at which this machine reaches the gateway."""
-    host = settings.host
-    if host in _WILDCARDS:
-        host = "127.0.0.1"
-    if ":" in host:
-        host = f"[{host.replace('%', '%25')}]"  # RFC 3986, 3.2.2, and RFC 6874 for the zone
-    return f"http://{host}:{settings.port}"
 
 
 def _with_secret(settings: Settings, keys: DemoKeys, base: str, demo: str) -> str:

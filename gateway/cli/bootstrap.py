@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from gateway.cli.admins import ensure_owner
 from gateway.cli.configuration import read_settings
 from gateway.cli.delivering import check_provider_urls
 from gateway.cli.demo import ensure_demo
@@ -99,6 +100,8 @@ async def _prepare(settings: Settings, projects: "ProjectStore") -> None:
     found = await audit_projects(projects)
     try:
         await _create_missing(settings, projects, found)
+        if settings.admin == "on" and settings.admin_email:
+            await ensure_owner(settings, projects.client)
         found = await audit_projects(projects)
     except StoreWritesRefusedError as problem:
         # The gateway starts nevertheless: reads, deletions and open connections still work.

@@ -6,7 +6,7 @@ import urllib.request
 
 import click
 
-from gateway.cli.banner import base_address
+from gateway.cli.addresses import base_address
 from gateway.cli.configuration import read_settings
 
 RESPONSE_SECONDS = 2.0

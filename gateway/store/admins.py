@@ -134,6 +134,10 @@ class AdminStore:
             await self._put(after)
             return after
 
+    async def note_signed_in(self, admin_id: str) -> None:
+        """Record that an admin has signed in now."""
+        await self.change(admin_id, lambda record: msgspec.structs.replace(record, signed_in_at=int(self._unix())))
+
     async def remove(self, admin_id: str) -> AdminRecord | None:
         """Remove an admin, and return what was removed, None if there was none. Raises LastOwnerError."""
         async with self._lock():

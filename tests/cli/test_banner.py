@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from gateway.cli import banner
-from gateway.cli.banner import base_address
+from gateway.cli.addresses import base_address
 from gateway.cli.demo import DemoKeys, environment_path, read_demo_keys, write_demo_keys
 from gateway.settings import Settings
 from tests.cli.conftest import Command

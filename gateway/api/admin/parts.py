@@ -1,6 +1,6 @@
 """What the operations of the dashboard share in a worker: the sign-in, the links and the audit log."""
 
-from gateway.api.admin import projects, session
+from gateway.api.admin import admins, audit, own_account, projects, session, workspaces
 from gateway.api.admin.audit_entries import AuditWriter
 from gateway.api.core.operation import BoundOperation, bind
 from gateway.api.v1.projects import ProjectsResource
@@ -31,8 +31,13 @@ class AdminParts:
 
     def operations(self, base: ProjectsResource) -> list[BoundOperation]:
         """Return the operations of the dashboard, in the order of the route table."""
-        workspaces = WorkspaceStore(self._client)
+        workspace_store = WorkspaceStore(self._client)
+        admins_resource = admins.AdminsResource(self.authenticator, self.links, workspace_store)
         return [
             *bind(session.SessionResource(self.authenticator, self.links, self.audit), session.OPERATIONS),
-            *bind(projects.AdminProjectsResource(base, workspaces), projects.OPERATIONS),
+            *bind(projects.AdminProjectsResource(base, workspace_store), projects.OPERATIONS),
+            *bind(admins_resource, admins.OPERATIONS),
+            *bind(own_account.OwnAccountResource(self.authenticator), own_account.OPERATIONS),
+            *bind(workspaces.AdminWorkspacesResource(workspace_store), workspaces.OPERATIONS),
+            *bind(audit.AuditResource(self.log, base.projects), audit.OPERATIONS),
         ]

@@ -1,5 +1,7 @@
 """What the operations of the dashboard say of admins and their sessions, and the fields that they read."""
 
+import re
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -7,11 +9,14 @@ import msgspec
 from gateway.api.core.schema import Errors, ResponseSpec, Seconds
 from gateway.auth.passwords import MAX_LENGTH, MIN_LENGTH
 from gateway.domain.admin import Role
-from gateway.domain.params import FormedText, Text
+from gateway.domain.params import FormedText, Param, Text
 from gateway.store.admin_sessions import AdminSession
 from gateway.store.admins import AdminRecord
 
 TAG = "Dashboard"
+
+MAX_ROLES = 100
+_WORKSPACE = r"\*|[1-9][0-9]{0,14}"
 
 EMAIL = Text(required=True, max_length=255, email=True, description="The admin's email address.")
 NAME = Text(max_length=255, description="The name that others see.")
@@ -96,3 +101,30 @@ def shown_session(session: AdminSession, current: str) -> dict[str, Any]:
 
 
 ROLES = tuple(role.value for role in Role)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RolesParam(Param):
+    """The roles of an admin by workspace: `{"*": "viewer", "2": "admin"}`."""
+
+    def check(self, value: Any, path: str, problems: list[str]) -> Any:
+        """Check the numbers of workspaces, and the roles."""
+        if not isinstance(value, dict) or not 1 <= len(value) <= MAX_ROLES:
+            problems.append(f"Param '{path}' must be a hash with 1 to {MAX_ROLES} workspaces")
+            return {}
+        for where, role in value.items():
+            if not re.fullmatch(_WORKSPACE, where):
+                problems.append(f"Param '{path}' must have numbers of workspaces, or *, as its names")
+            elif role not in ROLES:
+                problems.append(f"Param '{path}.{where}' must be one of {', '.join(ROLES)}")
+        return value
+
+    def shape(self) -> dict[str, Any]:
+        """Return the schema of the roles."""
+        return {
+            "type": "object",
+            "minProperties": 1,
+            "maxProperties": MAX_ROLES,
+            "propertyNames": {"pattern": f"^({_WORKSPACE})$"},
+            "additionalProperties": {"type": "string", "enum": list(ROLES)},
+        }

@@ -188,6 +188,8 @@ _PATH_PARAMETERS = {
     "workspace_id": "The number of the workspace, or `default`.",
     "project_id": "The number of the project.",
     "integration_id": "The id of the saved configuration.",
+    "admin_id": "The id of the admin.",
+    "session_id": "The id of the session.",
     "token": "The signed end of a link that the gateway made.",
     "endpoint_id": "The id of the endpoint.",
     "version": "The version of the gateway, such as `1.2.0`.",
@@ -236,10 +238,14 @@ def _response(spec: ResponseSpec, schemas: Mapping[Any, Json]) -> Json:
     return response
 
 
+_BODY_STATUSES = (400, 408, 413, 415)
+"""The statuses of errors in a body, besides 422."""
+
+
 def _error_statuses(row: AnyOperation) -> set[int]:
     """Return the statuses of the errors that follow from a row."""
     if row.caller is PUBLIC:
-        return set()
+        return set(_BODY_STATUSES) if row.reads_body and row.tag else set()
     codes = [ErrorCode.REDIS_UNAVAILABLE, ErrorCode.FORBIDDEN, row.without_credentials]
     is_admins = row.caller in (ADMIN, ADMIN_PROJECT)
     if is_admins:
@@ -259,7 +265,7 @@ def _error_statuses(row: AnyOperation) -> set[int]:
     if row.inputs.query or row.reads_body or row.caller is USER:
         statuses.add(422)
     if row.reads_body:
-        statuses |= {400, 408, 413, 415, *(code.kind.status for code in row.inputs.body.refusals)}
+        statuses |= {*_BODY_STATUSES, *(code.kind.status for code in row.inputs.body.refusals)}
     return statuses
 
 

@@ -1,0 +1,15 @@
+"""The address at which this machine reaches the gateway."""
+
+from gateway.settings import Settings
+
+_WILDCARDS = ("0.0.0.0", "::", "")  # noqa: S104 - compared with, not bound to
+
+
+def base_address(settings: Settings) -> str:
+    """Return the URL at which this machine reaches the gateway."""
+    host = settings.host
+    if host in _WILDCARDS:
+        host = "127.0.0.1"
+    if ":" in host:
+        host = f"[{host.replace('%', '%25')}]"  # RFC 3986, 3.2.2, and RFC 6874 for the zone
+    return f"http://{host}:{settings.port}"
