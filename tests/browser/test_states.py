@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Locator, Page, Route, expect
 
-from tests.browser.bell import Bell
+from tests.browser.bell import Bell, wait_until_live
 from tests.browser.gallery import DEVICES, PICTURES, Gallery
 from tests.browser.site import Site
 
@@ -220,6 +220,21 @@ def test_settings(gallery: Gallery, site: Site, user: str) -> None:
         bell.panel.get_by_role("button", name="Notification settings").click()
         expect(bell.panel.get_by_role("switch", name="Teams for Billing")).to_be_visible()
     gallery.take("26-settings-in-the-panel")
+
+
+def test_toasts(gallery: Gallery, site: Site, user: str) -> None:
+    for number, page in enumerate(gallery.pages.values()):
+        own = f"{user}-{number}"
+        page.goto(site.bell_page(own, toasts=""))
+        wait_until_live(page)
+        size = page.viewport_size
+        assert size is not None
+        page.mouse.move(size["width"] / 2, size["height"] - 40)
+        page.mouse.move(size["width"] - 60, size["height"] - 40)  # where they appear: the pointer stops their time
+        send_samples(site, own)
+        for title in ("Order 1043 has shipped", "Grace Hopper asks", "Payment failed"):
+            expect(page.get_by_role("group", name=title)).to_be_visible()
+    gallery.take("27-toasts")
 
 
 def test_connections_that_end(gallery: Gallery, site: Site, user: str) -> None:

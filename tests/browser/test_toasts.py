@@ -1,6 +1,6 @@
 """New notifications at the edge of the page."""
 
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from tests.browser.bell import wait_until_live
 from tests.browser.site import Site
@@ -44,3 +44,52 @@ def test_a_page_that_does_not_want_them_shows_no_toasts(page: Page, site: Site, 
     site.send("Hello", user)
     expect(bell.get_by_role("button", name="Notifications, 1 unread")).to_be_visible()
     expect(bell.get_by_role("group")).to_have_count(0)
+
+
+def test_the_latest_of_those_that_arrive_while_toasts_are_loaded_are_shown_in_order_even_if_a_load_fails(
+    page: Page, site: Site, user: str, errors: list[str]
+) -> None:
+    failed: list[str] = []
+
+    def fail_once(route: Route) -> None:
+        if failed:
+            route.fallback()
+        else:
+            failed.append(route.request.url)
+            # Until all have arrived, which they have when the bell has counted them.
+            expect(page.get_by_role("button", name="Notifications, 6 unread")).to_be_visible()
+            route.abort("connectionreset")
+
+    page.route("**/toast.js*", fail_once)
+    page.goto(site.page(site.element(user, toasts="")))
+    wait_until_live(page)
+    for number in range(6):
+        site.send(f"Number {number}", user)
+    expect(page.locator("inbox-bell").get_by_role("group")).to_have_text(["Number 3", "Number 4", "Number 5"])
+    assert failed
+    assert all("ERR_CONNECTION_RESET" in error for error in errors)
+    errors.clear()
+
+
+def test_the_time_of_toasts_starts_once_when_pointer_and_focus_have_left_them(
+    page: Page, site: Site, user: str
+) -> None:
+    page.clock.install()
+    page.goto(site.page(site.element(user, toasts="")))
+    wait_until_live(page)
+    for number in range(2):
+        site.send(f"Number {number}", user)
+    toasts = page.locator("inbox-bell").get_by_role("group")
+    last = toasts.filter(has_text="Number 1")
+    last.hover()
+    last.get_by_role("button", name="Dismiss").focus()
+    page.clock.fast_forward(60_000)
+    page.mouse.move(1, 1)
+    page.clock.fast_forward(60_000)  # the focus is still there
+    last.get_by_role("button", name="Dismiss").blur()
+    last.hover()
+    page.clock.fast_forward(60_000)
+    expect(toasts).to_have_count(2)
+    page.mouse.move(1, 1)
+    page.clock.fast_forward(7_000)
+    expect(toasts).to_have_count(0)

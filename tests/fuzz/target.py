@@ -26,7 +26,7 @@ POSITIONED = "positioned"
 EVENTS = 3
 """The number of events in that log."""
 
-PATIENCE_SECONDS = 10.0
+PATIENCE_SECONDS = 60.0
 
 SPLIT_SECONDS = 0.0005
 """The seconds between parts: the gateway has read most of them before the next arrives."""

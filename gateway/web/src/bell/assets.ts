@@ -8,6 +8,7 @@ export function asset(name: string, url: string): string {
 }
 
 const failures = new Map<string, number>();
+const modules = new Map<string, Promise<unknown>>();
 
 /**
  * Import a module that is loaded only when it is needed. After a failure, call this again later: during an upgrade, a
@@ -17,13 +18,21 @@ export function load<Module>(name: string, url: string): Promise<Module> {
   return loadFrom(asset(name, url));
 }
 
-/** Import the module at an address. Browsers keep the failure of a module, so that another attempt needs another address. */
+/**
+ * Import the module at an address. Those who wait for it continue in the order of their calls, which browsers do not
+ * promise for several imports. Browsers keep the failure of a module, so that another attempt needs another address.
+ */
 export function loadFrom<Module>(address: string): Promise<Module> {
   const failed = failures.get(address);
-  return import(failed ? `${address}?retry=${failed}` : address).catch((error) => {
-    if (!isPinned(address)) failures.set(address, (failed ?? 0) + 1);
-    throw error;
-  }) as Promise<Module>;
+  const module =
+    modules.get(address) ??
+    import(failed ? `${address}?retry=${failed}` : address).catch((error) => {
+      modules.delete(address);
+      if (!isPinned(address)) failures.set(address, (failed ?? 0) + 1);
+      throw error;
+    });
+  modules.set(address, module);
+  return module as Promise<Module>;
 }
 
 /** Whether an import map of the page has the address, and may have its hash. Another address would not be checked. */

@@ -94,7 +94,8 @@ export class InboxBell extends InboxElement {
   async #arrive(client: Client, notification: Notification, signal: AbortSignal): Promise<void> {
     this.#announce(notification.title);
     if (this.toasts === null || this.#opened || document.hidden) return;
-    const loaded = await load<typeof import("./toast.ts")>("toast.js", client.url).catch(() => null);
+    const loading = () => load<typeof import("./toast.ts")>("toast.js", client.url);
+    const loaded = await loading().catch(loading).catch(() => null); // a lost connection must not cost all that arrived at once
     loaded?.toast(this, client, notification, signal);
   }
 

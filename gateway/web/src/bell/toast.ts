@@ -12,7 +12,7 @@ import css from "./toast.css";
 const SHOWN_MS = 6000;
 const MOST = 3;
 
-const shelves = new WeakMap<InboxBell, HTMLElement>();
+const shelves = new WeakMap<InboxBell, Shelf>();
 let shared: CSSStyleSheet | undefined;
 
 /**
@@ -23,8 +23,10 @@ let shared: CSSStyleSheet | undefined;
 export function toast(bell: InboxBell, client: Client, notification: Notification, signal: AbortSignal): void {
   if (signal.aborted) return; // another user has signed in
   const { title, content, action_url, id } = notification;
-  const shelf = shelfOf(bell);
+  const shelf = shelves.get(bell) ?? new Shelf(bell.shadowRoot!);
+  shelves.set(bell, shelf);
   const url = safeUrl(action_url);
+  const remove = () => shelf.remove(element);
 
   function open(event: MouseEvent) {
     remove();
@@ -34,17 +36,6 @@ export function toast(bell: InboxBell, client: Client, notification: Notificatio
     if (followed && !url) bell.open();
   }
 
-  /** Remove the toast. The focus moves to the next one. */
-  function remove() {
-    const next = (element.nextElementSibling ?? element.previousElementSibling)?.querySelector("button");
-    if (element.contains(bell.shadowRoot!.activeElement)) next?.focus();
-    clearTimeout(timer);
-    element.remove();
-    if (!shelf.childElementCount) shelf.hidePopover();
-  }
-
-  let timer: ReturnType<typeof setTimeout>;
-  const run = () => (timer = setTimeout(remove, SHOWN_MS));
   const element = h(
     "div",
     { part: "toast", role: "group", "aria-label": title, keydown: ({ key }: KeyboardEvent) => key === "Escape" && remove() },
@@ -52,25 +43,72 @@ export function toast(bell: InboxBell, client: Client, notification: Notificatio
     content ? h("p", { part: "toast-content", dir: "auto" }, plainText(content).slice(0, 200)) : "",
     h("button", { part: "toast-close", "aria-label": bell.text("dismiss"), title: bell.text("dismiss"), click: remove }, icon("close")),
   );
-  for (const type of ["pointerenter", "focusin"]) shelf.addEventListener(type, () => clearTimeout(timer));
-  for (const type of ["pointerleave", "focusout"]) shelf.addEventListener(type, () => element.isConnected && run());
-
-  if (shelf.childElementCount >= MOST) shelf.firstElementChild!.remove();
-  shelf.append(element);
-  shelf.togglePopover(true);
-  signal.addEventListener("abort", remove);
-  if (!shelf.matches(":hover, :focus-within")) run();
+  shelf.add(element, signal, bell.texts.direction);
 }
 
-/** Return the element that has a bell's toasts. It is in the top layer, above everything of the page. */
-function shelfOf(bell: InboxBell): HTMLElement {
-  let shelf = shelves.get(bell);
-  if (!shelf) {
+/** The toasts of a bell. Their element is in the top layer, above everything of the page. */
+class Shelf {
+  readonly #root: ShadowRoot;
+  readonly #element = h("div", { part: "toasts", popover: "manual" });
+  readonly #ends = new Map<HTMLElement, number>(); // the time of each, in the order of arrival
+  readonly #held = new Set<string>(); // by the pointer, by the focus
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #signal: AbortSignal | undefined;
+
+  constructor(root: ShadowRoot) {
+    this.#root = root;
     if (!shared) (shared = new CSSStyleSheet()).replaceSync(css);
-    adopt(bell.shadowRoot!, shared);
-    shelves.set(bell, (shelf = h("div", { part: "toasts", popover: "manual" })));
-    bell.shadowRoot!.append(shelf);
+    adopt(root, shared);
+    for (const [by, start, end] of [["pointer", "pointerenter", "pointerleave"], ["focus", "focusin", "focusout"]] as const) {
+      this.#element.addEventListener(start, () => {
+        this.#held.add(by);
+        this.#run();
+      });
+      this.#element.addEventListener(end, () => {
+        this.#held.delete(by);
+        for (const toast of this.#ends.keys()) this.#ends.set(toast, performance.now() + SHOWN_MS);
+        this.#run();
+      });
+    }
+    root.append(this.#element);
   }
-  shelf.dir = bell.texts.direction;
-  return shelf;
+
+  add(toast: HTMLElement, signal: AbortSignal, direction: string): void {
+    if (this.#signal !== signal) signal.addEventListener("abort", () => this.#clear());
+    this.#signal = signal;
+    this.#element.dir = direction;
+    this.#element.append(toast);
+    this.#ends.set(toast, performance.now() + SHOWN_MS);
+    if (this.#ends.size > MOST) this.#removeFirst();
+    this.#element.togglePopover(true);
+    this.#run();
+  }
+
+  /** Remove a toast. The focus moves to the next one. */
+  remove(toast: HTMLElement): void {
+    if (!this.#ends.delete(toast)) return;
+    const next = (toast.nextElementSibling ?? toast.previousElementSibling)?.querySelector("button");
+    if (toast.contains(this.#root.activeElement)) next?.focus();
+    toast.remove();
+    if (!this.#ends.size) {
+      this.#held.clear(); // an element that is not there any more is not always left
+      this.#element.hidePopover();
+    }
+    this.#run();
+  }
+
+  #removeFirst(): void {
+    this.remove(this.#ends.keys().next().value!);
+  }
+
+  #clear(): void {
+    for (const toast of [...this.#ends.keys()]) this.remove(toast);
+  }
+
+  /** Let the time of the first one run, unless it is stopped. */
+  #run(): void {
+    clearTimeout(this.#timer);
+    const [end] = this.#ends.values();
+    if (end !== undefined && !this.#held.size) this.#timer = setTimeout(() => this.#removeFirst(), end - performance.now());
+  }
 }
