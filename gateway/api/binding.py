@@ -61,6 +61,7 @@ from gateway.api.v2 import (
     previews,
     project_events,
     revocations,
+    sent,
     slack_installations,
     suppressions,
     template_preview,
@@ -94,6 +95,8 @@ from gateway.sending.inbox_rules import InboxOnly, InboxRules
 from gateway.sending.onboarding import Onboarding
 from gateway.sending.outbox import OutboxSender
 from gateway.sending.sender import Sender
+from gateway.sending.sent_list import SentList
+from gateway.sending.sent_report import SentReader
 from gateway.sending.trace_reader import trace_reader
 from gateway.settings import Settings
 from gateway.store.active_channels import ActiveRoutes
@@ -128,7 +131,9 @@ from gateway.store.project_event_tails import EventTails
 from gateway.store.project_events import ProjectEvents
 from gateway.store.projects import ProjectStore
 from gateway.store.recipient_search import RecipientSearch
+from gateway.store.recipient_states import RecipientStates
 from gateway.store.redis.client import FunctionClient
+from gateway.store.sent_recipients import SentRecipients
 from gateway.store.subscriptions import SubscriptionStore
 from gateway.store.tokens import TokenStore
 from gateway.store.usage import UsageReader
@@ -232,7 +237,7 @@ class ApiBuilder:
         preference_store = PreferenceStore(client, self.log_retention)
         rules = InboxRules(self.delivery_configs, self.events)
         channel_tokens.on_first = self.delivery_configs.forget
-        deliverer = Deliverer(directory, inboxes, rules, self.outbox)
+        deliverer = Deliverer(directory, inboxes, rules, self.outbox, SentRecipients(client))
         sender = Sender(deliverer, directory, categories, job_store, OverrideStore(client), rules.events)
         installed = InstallationStore(client, self.settings.secret_key)
         saver = installations.InstallationSaver(installed, self.events)
@@ -416,6 +421,27 @@ class ApiBuilder:
                     self.webhook_endpoints, webhooks, once, self.webhook_lanes.wake
                 ),
                 webhook_messages.OPERATIONS,
+            ),
+            *bind(
+                sent.SentResource(
+                    SentList(
+                        log=self.event_log,
+                        recipients=SentRecipients(client),
+                        states=RecipientStates(client),
+                        inboxes=inboxes,
+                        contents=self.contents,
+                    ),
+                    SentReader(
+                        recipients=SentRecipients(client),
+                        search=RecipientSearch(self.event_log),
+                        states=RecipientStates(client),
+                        inboxes=inboxes,
+                        contents=self.contents,
+                    ),
+                    job_store,
+                    directory,
+                ),
+                sent.OPERATIONS,
             ),
             *bind(broadcasts.BroadcastsResource(job_store, inboxes, sender, once, now), broadcasts.OPERATIONS),
             *bind(

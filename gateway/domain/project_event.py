@@ -34,6 +34,8 @@ class _Row(NamedTuple):
 
 _NOTIFICATION = {"notification_id": "The notification.", "broadcast_id": "The broadcast that sent it."}
 _COUNT = {"count": "How many users the event is about, where it is not about one."}
+_OF_MANY = {"of_many": "True if the request named several users."}
+_ABOUT = {"category": "Its category.", "topic": "Its topic."}
 _KEY = {"key_id": "Its `kid`."}
 _INTEGRATION = {"integration": "The name of the integration.", "integration_id": "The stored configuration."}
 _TOKEN = {"kind": "The kind of channel token, such as `mobile_push/apns`.", "token_id": "The token."}
@@ -60,21 +62,27 @@ class ProjectEventType(Enum):
         "notification.accepted",
         EventLevel.INFO,
         "A notification to several users was accepted.",
-        {**_NOTIFICATION, "recipients": "How many recipients the request named."},
+        {
+            **_NOTIFICATION,
+            **_ABOUT,
+            "recipients": "How many recipients the request named.",
+            "stored": "How many of them have it in their inbox.",
+            "suppressed": "From how many a rule kept it.",
+        },
     )
     STORED = _Row(
         102,
         "notification.stored",
         EventLevel.INFO,
         "A notification was stored in the inbox.",
-        {**_NOTIFICATION, **_COUNT},
+        {**_NOTIFICATION, **_COUNT, **_OF_MANY},
     )
     SUPPRESSED = _Row(
         103,
         "notification.suppressed",
         EventLevel.INFO,
         "A notification was not stored in the inbox, because of a rule.",
-        {**_NOTIFICATION, **_COUNT, "rule": "The rule, such as `preference`."},
+        {**_NOTIFICATION, **_COUNT, **_OF_MANY, "rule": "The rule, such as `preference`."},
     )
     DELIVERY_ENDED = _Row(
         121,
@@ -98,6 +106,9 @@ class ProjectEventType(Enum):
         {
             "broadcast_id": "The broadcast.",
             "status": "Its new status.",
+            **_ABOUT,
+            "audience": "Whom it is for: `everyone`, `condition`, `subscribers` or `users`.",
+            "recipients": "How many recipients the request named.",
             "total": "How many users it is about.",
             "failures": "For how many of them it failed.",
         },

@@ -99,6 +99,7 @@ class Broadcaster:
             repeatable=True,
             skip_broken=job.attempts > 1,
             custom_attributes=plan.shown.custom_attributes,
+            of_many=True,
         )
         if not job.cursor:
             await self._contents.put(job.project_id, content)

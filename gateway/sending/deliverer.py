@@ -4,6 +4,7 @@ If a recipient turns out to be deleted, the delivery is repeated. This does no h
 inbox that already has it gets no second one.
 """
 
+import asyncio
 from collections.abc import Sequence
 
 import msgspec
@@ -20,6 +21,7 @@ from gateway.sending.recipients import resolve_named
 from gateway.store.deliveries import Delivery, Outcome
 from gateway.store.directory import Directory
 from gateway.store.inbox import InboxStore
+from gateway.store.sent_recipients import SentRecipients
 
 CALLS_AT_ONCE = 250
 BYTES_AT_ONCE = 4 * 1024 * 1024
@@ -35,12 +37,13 @@ class Delivered(msgspec.Struct, frozen=True):
     """The result of a delivery.
 
     `reached` are the users who have the item now, `broken` those whose data cannot be read, and `conflicts` the indexes
-    of recipients that name two users each.
+    of recipients that name two users each. `addressed` is how many users several recipients name.
     """
 
     reached: list[UserId] = []
     broken: list[UserId] = []
     conflicts: list[int] = []
+    addressed: int = 0
 
 
 class Deliverer:
@@ -49,11 +52,19 @@ class Deliverer:
     Methods raise StoreUnavailableError; some users may have the item by then.
     """
 
-    def __init__(self, directory: Directory, inboxes: InboxStore, rules: InboxRules, outbox: OutboxSender):
+    def __init__(
+        self,
+        directory: Directory,
+        inboxes: InboxStore,
+        rules: InboxRules,
+        outbox: OutboxSender,
+        sent: SentRecipients | None = None,
+    ):
         self._directory = directory
         self._inboxes = inboxes
         self._outbox = outbox
         self._rules = rules
+        self._sent = sent
         self._events = rules.events
 
     async def deliver_to_named(
@@ -95,7 +106,13 @@ class Deliverer:
         while True:
             try:
                 deliveries = await resolve_named(self._directory, project_id, list(left.values()))
-                delivered = await self._deliver(item, deliveries, is_noted=not skip_conflicts)
+                delivering = self._deliver(item, deliveries, is_noted=not skip_conflicts)
+                if item.of_many and not skip_conflicts and self._sent is not None:
+                    ids = [delivery.user.id for delivery in deliveries]
+                    recording = self._sent.record(project_id, item.content.id_text, ids)
+                    delivered, _ = await asyncio.gather(delivering, recording)
+                else:
+                    delivered = await delivering
             except RecipientConflictError as conflict:
                 if not skip_conflicts:
                     raise
@@ -107,7 +124,7 @@ class Deliverer:
                 # From now on the name resolves to a new user. Users who already have the item get no second one.
                 await self._directory.forget(deleted.user)
             else:
-                return Delivered(delivered.reached, delivered.broken, conflicts)
+                return Delivered(delivered.reached, delivered.broken, conflicts, len(deliveries))
 
     async def deliver_to_known(
         self, item: OutgoingItem, users: Sequence[User], subscribers_only: bool = False
@@ -130,7 +147,7 @@ class Deliverer:
         if all(outcome is Outcome.CREATED for outcome in outcomes):  # nearly always
             return Delivered([user.id for user in users])
         if not subscribers_only and decision.in_inbox:
-            self._events.muted(users, item.content.id_text, outcomes)
+            self._events.muted(users, item.content.id_text, outcomes, of_many=item.of_many)
         outcomes_by_id = [(user.id, outcome) for user, outcome in zip(users, outcomes, strict=True)]
         return Delivered(
             [user_id for user_id, outcome in outcomes_by_id if outcome in (Outcome.CREATED, Outcome.DUPLICATE)],
@@ -156,7 +173,8 @@ class Deliverer:
             else:
                 continue
             if is_noted and decision.in_inbox:
-                self._events.outcomes([delivery.user for delivery in piece], item.content.id_text, outcomes)
+                users = [delivery.user for delivery in piece]
+                self._events.outcomes(users, item.content.id_text, outcomes, of_many=item.of_many)
             for delivery, outcome in zip(piece, outcomes, strict=True):
                 if outcome is Outcome.BROKEN:
                     delivered.broken.append(delivery.user.id)
@@ -166,4 +184,4 @@ class Deliverer:
 
     async def _decide(self, item: OutgoingItem, users: Sequence[User]) -> Decision:
         """Return where an item for users of one project is to go."""
-        return await self._rules.decide(users[0].project_id, item.content, item.custom_attributes, users)
+        return await self._rules.decide(users[0].project_id, item.content, item.custom_attributes, users, item.of_many)

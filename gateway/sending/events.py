@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from gateway.domain.ids import ProjectId
 from gateway.domain.principal import User
 from gateway.domain.project_event import ContextValue, ProjectEvent, ProjectEventType
+from gateway.sending.command import SendCommand
+from gateway.sending.recipients import audience_name
 from gateway.store.deliveries import Outcome
 from gateway.store.project_event_log import user_event_packer
 from gateway.store.project_events import ProjectEvents
@@ -32,18 +34,35 @@ class SendEvents:
         self._events = events
         self._usage = events.usage
 
-    def accepted(self, project_id: ProjectId, notification_id: str, recipients: int) -> None:
-        """Note that a request was accepted. One with a single recipient is only counted."""
+    def accepted(self, project_id: ProjectId) -> None:
+        """Count a request that was accepted."""
         self._usage.accepted(project_id)
-        if recipients == 1:
-            return
-        context: dict[str, ContextValue] = {"notification_id": notification_id, "recipients": recipients}
+
+    def sent_to_many(
+        self, project_id: ProjectId, notification_id: str, command: SendCommand, stored: int, suppressed: int
+    ) -> None:
+        """Note that a request with several recipients was accepted, and what became of it."""
+        context: dict[str, ContextValue] = {
+            "notification_id": notification_id,
+            "recipients": len(command.recipients),
+            "stored": stored,
+            "suppressed": suppressed,
+            "category": command.category or None,
+            "topic": command.topic or None,
+        }
         self._events.note(project_id, ProjectEvent(_accepted, None, context))
 
-    def enqueued(self, project_id: ProjectId, broadcast_id: str) -> None:
+    def enqueued(self, project_id: ProjectId, broadcast_id: str, command: SendCommand) -> None:
         """Note that a broadcast was enqueued."""
         self._usage.broadcast(project_id)
-        context = {"broadcast_id": broadcast_id, "status": "enqueued"}
+        context: dict[str, ContextValue] = {
+            "broadcast_id": broadcast_id,
+            "status": "enqueued",
+            "audience": audience_name(command.recipients),
+            "recipients": len(command.recipients),
+            "category": command.category or None,
+            "topic": command.topic or None,
+        }
         self._events.note(project_id, ProjectEvent(ProjectEventType.BROADCAST_CHANGED, None, context))
 
     def outcome(self, user: User, notification_id: str, outcome: Outcome) -> None:
@@ -54,24 +73,32 @@ class SendEvents:
         elif outcome is _MUTED:
             self._note(_suppressed, [user], {"notification_id": notification_id, "rule": _PREFERENCE})
 
-    def outcomes(self, users: Sequence[User], notification_id: str, outcomes: Sequence[Outcome]) -> None:
+    def outcomes(
+        self, users: Sequence[User], notification_id: str, outcomes: Sequence[Outcome], *, of_many: bool = False
+    ) -> None:
         """Note the outcomes of a delivery to some users of a project."""
         stored = [user for user, outcome in zip(users, outcomes, strict=True) if outcome is Outcome.CREATED]
         if stored:
             self._usage.stored(users[0].project_id, len(stored))
-        self._note(_stored, stored, {"notification_id": notification_id})
-        self.muted(users, notification_id, outcomes)
+        self._note(_stored, stored, {"notification_id": notification_id}, of_many)
+        self.muted(users, notification_id, outcomes, of_many=of_many)
 
-    def muted(self, users: Sequence[User], notification_id: str, outcomes: Sequence[Outcome]) -> None:
+    def muted(
+        self, users: Sequence[User], notification_id: str, outcomes: Sequence[Outcome], *, of_many: bool = False
+    ) -> None:
         """Note only the users whom their preferences exclude."""
         muted = [user for user, outcome in zip(users, outcomes, strict=True) if outcome is Outcome.MUTED]
-        self._note(_suppressed, muted, {"notification_id": notification_id, "rule": _PREFERENCE})
+        self._note(_suppressed, muted, {"notification_id": notification_id, "rule": _PREFERENCE}, of_many)
 
-    def suppressed(self, users: Sequence[User], notification_id: str, rule: str) -> None:
-        """Note users from whom a rule keeps a notification."""
-        self._note(_suppressed, users, {"notification_id": notification_id, "rule": rule})
+    def suppressed(self, users: Sequence[User], notification_id: str, rule: str, *, of_many: bool = False) -> None:
+        """Note users from whom a rule keeps a notification. `of_many`: whether there may be other recipients."""
+        self._note(_suppressed, users, {"notification_id": notification_id, "rule": rule}, of_many)
 
-    def _note(self, kind: ProjectEventType, users: Sequence[User], context: dict[str, ContextValue]) -> None:
+    def _note(
+        self, kind: ProjectEventType, users: Sequence[User], context: dict[str, ContextValue], of_many: bool = False
+    ) -> None:
+        if of_many and users:
+            context["of_many"] = True
         if kind is _suppressed and users:
             self._usage.suppressed(users[0].project_id, len(users))
         if len(users) > OWN_EVENTS:

@@ -37,16 +37,18 @@ class InboxRules:
         content: Content,
         custom_attributes: Mapping[str, Any] | None,
         users: Sequence[User],
+        of_many: bool = False,
     ) -> Decision:
         """Return where a notification to these users goes by the delivery config of its category.
 
-        If the config keeps it out of the inboxes, that becomes an event of the project.
+        If the config keeps it out of the inboxes, that becomes an event of the project. `of_many` is whether there may
+        be other recipients.
         """
         configs = await self._configs.of_project(project_id)
         rule, plan = configs.inbox_rule(content.category), configs.outbox_plan(content.category)
         if rule is None or not rule.suppresses(content.category, content.topic, custom_attributes):
             return Decision(True, plan)
-        self.events.suppressed(users, content.id_text, rule.name)
+        self.events.suppressed(users, content.id_text, rule.name, of_many=of_many)
         return Decision(False, plan._replace(in_inbox=False) if plan is not None else None)
 
 
@@ -63,6 +65,7 @@ class InboxOnly(InboxRules):
         content: Content,
         custom_attributes: Mapping[str, Any] | None,
         users: Sequence[User],
+        of_many: bool = False,
     ) -> Decision:
         """Return that the notification enters inboxes."""
         return Decision(True)

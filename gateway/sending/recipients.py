@@ -64,6 +64,16 @@ def _names(recipient: Recipient) -> list[str]:
     return [name for name, text in ((f"x:{external_id}", external_id), (f"e:{email}", email)) if text]
 
 
+def audience_name(recipients: Sequence[Recipient]) -> str:
+    """Return whom recipients are: `everyone`, `condition`, `subscribers` or `users`. The first that applies counts."""
+    conditions = [each.matches for each in recipients if each.matches is not None]
+    if "*" in conditions:
+        return "everyone"
+    if conditions:
+        return "condition"
+    return "subscribers" if any(each.topic for each in recipients) else "users"
+
+
 @dataclass(frozen=True, slots=True)
 class Audience:
     """The recipients of a command besides the users that it names.

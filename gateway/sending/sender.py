@@ -56,9 +56,16 @@ class Sender:
             await self._categories.record(project_id, content.category)
         if command.overrides is not None:
             await self._store_overrides(project_id, plan.id, command.overrides)
-        item = OutgoingItem(content, plan.moment, keep, repeatable, custom_attributes=command.custom_attributes)
-        self._events.accepted(project_id, plan.id, len(command.recipients))
-        await self._deliverer.deliver_to_named(item, project_id, command.recipients)
+        of_many = len(command.recipients) > 1
+        item = OutgoingItem(
+            content, plan.moment, keep, repeatable, custom_attributes=command.custom_attributes, of_many=of_many
+        )
+        self._events.accepted(project_id)
+        delivered = await self._deliverer.deliver_to_named(item, project_id, command.recipients)
+        if of_many:
+            stored = len(delivered.reached)
+            suppressed = delivered.addressed - stored - len(delivered.broken)
+            self._events.sent_to_many(project_id, plan.id, command, stored, suppressed)
         return sent
 
     async def enqueue(self, project_id: ProjectId, command: SendCommand, plan: SendPlan, root: str) -> bytes:
@@ -84,7 +91,7 @@ class Sender:
         users = await self._directory.user_index_size(project_id)
         broadcast = BroadcastPlan(msgspec.Raw(view), shown, command.recipients, root, plan.moment, users)
         await self._jobs.enqueue(JobKind.BROADCAST, project_id, plan.id, _encode(broadcast), plan.moment.now_ms)
-        self._events.enqueued(project_id, plan.id)
+        self._events.enqueued(project_id, plan.id, command)
         return view
 
     async def _store_overrides(self, project_id: ProjectId, notification_id: str, overrides: Overrides) -> None:

@@ -192,6 +192,12 @@ class ContentStore:
         contents = await self._read(project_id, ids)
         return [_expanded(message, contents) for message in messages]
 
+    async def whole(self, project_id: ProjectId, content_id: str) -> bytes | None:
+        """Return a shared content as JSON, None if it is not stored."""
+        found = await self._read(project_id, [content_id.encode()])
+        rest = found[content_id.encode()]
+        return b'{"id":"%b"%b}' % (content_id.encode(), rest) if rest is not None else None
+
     async def expand_page(self, project_id: ProjectId, messages: Sequence[bytes], max_bytes: int) -> list[bytes]:
         """Return the first messages as `expand` does, up to and including the one with which they reach `max_bytes`."""
         contents: dict[bytes, bytes | None] = {}

@@ -99,6 +99,13 @@ class JobRecord(NamedTuple):
     counts: Mapping[str, int]
 
 
+class JobStatus(NamedTuple):
+    """The status of a job, and when it was accepted."""
+
+    status: str
+    created_ms: int
+
+
 class JobPage(NamedTuple):
     """A page of a project's jobs of a kind, newest first.
 
@@ -224,6 +231,16 @@ class JobStore:
         """
         reply = await self._client.call(CANCEL_JOB(keys.job(project_id, job_id), kind.value, CANCELLED_VERSION))
         return reply.decode() if reply is not None else None
+
+    async def statuses(self, kind: JobKind, project_id: ProjectId, job_ids: Sequence[str]) -> list[JobStatus | None]:
+        """Return the statuses of jobs, in order, None for each that is not of this kind. Their plans are not read."""
+        if not job_ids:
+            return []
+        reads = [("HMGET", keys.job(project_id, each), "kind", "status", "created_ms") for each in job_ids]
+        return [
+            JobStatus(status.decode(), int(created_ms)) if stored == kind.value.encode() else None
+            for stored, status, created_ms in await self._client.commands(*reads)
+        ]
 
     async def list_page(
         self, kind: JobKind, project_id: ProjectId, page: int, per_page: int

@@ -266,6 +266,16 @@ def webhook_place(project_id: ProjectId) -> str:
     return f"{PREFIX}{{{project_id}}}:webhook_place"
 
 
+def sent_recipients(project_id: ProjectId, notification_id: str) -> str:
+    """string: the ids (16 bytes each) of the users whom a request with several recipients named. 30 days."""
+    return f"{PREFIX}{{{project_id}}}:sent:{notification_id}"
+
+
+def reached(project_id: ProjectId, job_id: str) -> str:
+    """string: the REACHED of a job. 30 days."""
+    return job(project_id, job_id) + JOB_SUFFIXES["REACHED"]
+
+
 def job(project_id: ProjectId, job_id: str) -> str:
     """hash: format, kind, payload, status, created_ms, cursor, steps, claim, attempts, and counts by name. 30 days.
 

@@ -21,9 +21,13 @@ class RecipientStates:
 
     async def read(self, project_id: ProjectId, item_id: ItemId, user_ids: Sequence[UserId]) -> list[State | None]:
         """Return the states of an item in the inboxes of users, in order, None for each that does not have it."""
-        if not user_ids:
+        return await self.read_pairs(project_id, [(item_id, user_id) for user_id in user_ids])
+
+    async def read_pairs(self, project_id: ProjectId, pairs: Sequence[tuple[ItemId, UserId]]) -> list[State | None]:
+        """Return the states of items, each in the inbox of a user, as `read` does."""
+        if not pairs:
             return []
-        reads = [("HMGET", keys.states(keys.user(project_id, user_id)), bytes(item_id)) for user_id in user_ids]
+        reads = [("HMGET", keys.states(keys.user(project_id, user_id)), bytes(item_id)) for item_id, user_id in pairs]
         return [_state(reply[0]) for reply in await self._client.commands(*reads)]
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from gateway.domain.principal import User
 from gateway.domain.project_event import ProjectEventType
+from gateway.sending.command import Recipient, SendCommand
 from gateway.sending.events import OWN_EVENTS, SendEvents
 from gateway.store.deliveries import Outcome
 from gateway.store.project_event_log import EventRetention, ProjectEventLog
@@ -61,9 +62,11 @@ async def test_many_users_have_one_event_with_their_number(noted: Noted, stored:
 
 
 async def test_requests_to_several_users_and_broadcasts_are_events(noted: Noted) -> None:
-    noted.sending.accepted(noted.user.project_id, "n", 3)
-    noted.sending.enqueued(noted.user.project_id, "b")
+    command = SendCommand(title="t", category="c", recipients=[Recipient(matches={"a": 1})] * 3)
+    noted.sending.sent_to_many(noted.user.project_id, "n", command, 2, 1)
+    noted.sending.enqueued(noted.user.project_id, "b", command)
+    counts, about = '"stored":2,"suppressed":1', '"audience":"condition","recipients":3,"category":"c"'
     assert await noted.all() == [
-        ("notification.accepted", False, '{"notification_id":"n","recipients":3}'),
-        ("broadcast.changed", False, '{"broadcast_id":"b","status":"enqueued"}'),
+        ("notification.accepted", False, f'{{"notification_id":"n","recipients":3,{counts},"category":"c"}}'),
+        ("broadcast.changed", False, f'{{"broadcast_id":"b","status":"enqueued",{about}}}'),
     ]

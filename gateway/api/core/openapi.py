@@ -183,6 +183,7 @@ _PATH_PARAMETERS = {
     "topic": "The topic. Write a slash in it as `%2F`.",
     "device_token": "The device token. Write a slash in it as `%2F`.",
     "broadcast_id": "The id of the broadcast.",
+    "notification_id": "The id of the notification, or of the broadcast.",
     "event_id": "The id of the event.",
     "import_id": "The id of the import.",
     "workspace_id": "The number of the workspace, or `default`.",
