@@ -39,4 +39,5 @@ export const PROJECT_SCREENS: readonly Screen[] = [
 /** The screens of the instance, under Settings. */
 export const SETTINGS_SCREENS: readonly Screen[] = [
   { path: "profile", title: () => t("Profile"), icon: "user", role: "viewer", load: () => import("./screens/profile.tsx") },
+  { path: "projects", title: () => t("Projects"), icon: "folder", role: "viewer", load: () => import("./screens/projects/index.tsx") },
 ];

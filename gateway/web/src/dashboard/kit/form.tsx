@@ -50,9 +50,12 @@ export function Form({ children, onSubmit, submit, submitKind = "primary", disab
     }
   }
 
-  const fields = failure?.fields ?? {};
+  const control = (name: string) => form.current?.elements.namedItem(name);
+  // A field that holds a list has the messages of its entries.
+  const fieldOf = (name: string) => (control(name) ? name : name.replace(/\[\d+\].*$/, ""));
+  const fields = Object.fromEntries(Object.entries(failure?.fields ?? {}).map(([name, text]) => [fieldOf(name), text]));
   useEffect(() => form.current?.querySelector<HTMLElement>("[aria-invalid=true]")?.focus(), [failure]);
-  const shownAtFields = Object.keys(fields).every((name) => form.current?.elements.namedItem(name));
+  const shownAtFields = Object.keys(fields).every(control);
   return (
     <form class={`form ${className}`} id={id} ref={form} onSubmit={send} noValidate={false} aria-busy={busy}>
       <Errors.Provider value={fields}>{children}</Errors.Provider>

@@ -35,7 +35,7 @@ export default function Profile() {
       <Card title={t("You")}>
         <Properties items={[[t("Email"), me.admin.email], [t("Role"), me.role]]} />
         <Form onSubmit={rename} submit={t("Save")}>
-          <TextInput name="name" label={t("Name")} initial={me.admin.name} required maxLength={100} autocomplete="name" />
+          <TextInput name="name" label={t("Name")} initial={me.admin.name} required maxLength={255} autocomplete="name" />
         </Form>
       </Card>
       <Card title={t("Password")}>

@@ -12,7 +12,7 @@ import { Empty } from "../kit/states.tsx";
 /** The page for somebody who has no project. */
 export function FirstProject() {
   const { can } = useSession();
-  if (!can("owner")) {
+  if (!can("admin")) {
     return (
       <Page title={t("Welcome")}>
         <Empty icon="folder" title={t("You have no project")}>
@@ -32,7 +32,7 @@ export function FirstProject() {
     <Page title={t("Welcome")} text={t("A project has its own users, keys and channels. Most products have one, or one for each stage.")} narrow>
       <Card title={t("Create your first project")}>
         <Form onSubmit={create} submit={t("Create project")}>
-          <TextInput name="name" label={t("Name")} placeholder={t("Acme")} required maxLength={100} autofocus />
+          <TextInput name="name" label={t("Name")} placeholder={t("Acme")} required maxLength={255} autofocus />
         </Form>
       </Card>
     </Page>
