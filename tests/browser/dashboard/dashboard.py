@@ -55,7 +55,7 @@ class Dashboard:
     def goto(self, path: str = "", **query: str) -> None:
         """Load an address below `/admin/`, and wait until nothing is loading."""
         self.page.goto(self.instance.url + path + (f"?{urlencode(query)}" if query else ""))
-        self.settle()
+        self.wait()
 
     def open(self, screen: str, **query: str) -> None:
         """Load a screen of the project, such as `users` or `users/ID`, and wait for what it shows."""
@@ -65,9 +65,9 @@ class Dashboard:
         """Choose a screen in the sidebar by its title, and wait for what it shows."""
         self.page.get_by_role("link", name=name, exact=True).first.click()
         expect(self.heading(name)).to_be_visible()
-        self.settle()
+        self.wait()
 
-    def settle(self) -> None:
+    def wait(self) -> None:
         """Wait until the page has a heading, no request is running, and nothing stands in for what is loading."""
         expect(self.page.get_by_role("heading", level=1).first).to_be_visible()
         quiet = 0

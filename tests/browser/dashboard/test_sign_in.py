@@ -16,7 +16,7 @@ def test_somebody_signs_in_and_is_where_the_address_led(guest: Dashboard) -> Non
     guest.field("Password").fill(PASSWORD)
     guest.page.keyboard.press("Enter")
     expect(guest.heading("Users")).to_be_visible()
-    guest.settle()
+    guest.wait()
     expect(guest.main).to_contain_text("Ada Lovelace")
     assert all(line.startswith("401 ") for line in guest.refused)
     guest.refused.clear()
