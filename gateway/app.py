@@ -36,6 +36,7 @@ from gateway.runtime.tasks import background_tasks
 from gateway.sending.deliverer import Deliverer
 from gateway.sending.inbox_rules import InboxRules
 from gateway.sending.outbox import OutboxSender
+from gateway.server.connection_events import ConnectionEventPublisher
 from gateway.server.control_messages import ControlMessages
 from gateway.server.ingress import HttpIngress
 from gateway.server.readiness import Readiness
@@ -46,6 +47,7 @@ from gateway.settings import Settings
 from gateway.store.activity import ActiveUsers
 from gateway.store.audience import AudienceStore
 from gateway.store.channel_tokens import ChannelTokenStore
+from gateway.store.connection_tails import ConnectionTails
 from gateway.store.contents import ContentStore
 from gateway.store.deferred_publications import DeferredPublications
 from gateway.store.deletion import UserDeletion
@@ -167,6 +169,8 @@ class Worker:
         self.hub.answer_questions(
             PresenceAnswers(client, worker_id, self.hub.figures, shows_peers=not settings.trusted_proxies)
         )
+        self.connection_tails = ConnectionTails(self.subscriber, self.hub.figures.watch)
+        self._connection_events = ConnectionEventPublisher(client, self.hub.figures)
         self.questions = PresenceQuestions(client, self.subscriber, worker_id)
         self._proxies = Proxies(settings.trusted_proxies, settings.public_url)
         self.formats = FormatWatch(self._format_client)
@@ -184,16 +188,20 @@ class Worker:
             body_seconds=settings.body_seconds,
             direct_routes=api.direct_routes,
         )
-        self.ingress.on_drain = self.tails.end_all
+        self.ingress.on_drain = self._end_tails
 
     def _resubscribed(self, channel: bytes) -> None:
         self.hub.replay.subscription_interrupted(channel)
         self.tails.interrupted(channel)
 
+    def _end_tails(self) -> None:
+        self.tails.end_all()
+        self.connection_tails.end_all()
+
     def _other_messages(self, channel: bytes, messages: Sequence[bytes]) -> None:
         if channel == self.questions.channel:
             self.questions.on_messages(messages)
-        else:
+        elif not self.connection_tails.dispatch(channel, messages):
             self.tails.dispatch(channel, messages)
 
     def _user_created(self, user: User) -> None:
@@ -278,6 +286,7 @@ class Worker:
             events=self.events,
             tails=self.tails,
             questions=self.questions,
+            connection_tails=self.connection_tails,
             idempotency=self.idempotency,
             admin=AdminParts(self.settings, self.client),
             senders=senders_of(
@@ -330,6 +339,7 @@ class Worker:
             "project-events": self.events.run,
             "usage": self.usage.run,
             "reports": self.reporter.run,
+            "connection-events": self._connection_events.run,
             "active-users": partial(self.activity.run, self.hub.users),
             "tallies": tallies.run,
         }

@@ -45,6 +45,7 @@ from gateway.api.v1 import (
 )
 from gateway.api.v2 import (
     broadcast_audiences,
+    connection_tail,
     deliveries,
     delivery_config,
     delivery_lanes,
@@ -105,6 +106,7 @@ from gateway.store.admin_limits import AdminLimits
 from gateway.store.audience import AudienceStore
 from gateway.store.categories import CategoryStore
 from gateway.store.channel_tokens import ChannelTokenStore
+from gateway.store.connection_tails import ConnectionTails
 from gateway.store.contents import ContentStore
 from gateway.store.deletion import UserDeletion
 from gateway.store.delivery_configs import DeliveryConfigStore
@@ -184,6 +186,7 @@ class ApiBuilder:
     events: ProjectEvents
     tails: EventTails
     questions: PresenceQuestions
+    connection_tails: ConnectionTails
     idempotency: IdempotencyStore
     admin: AdminParts
     senders: Mapping[str, integration_tests.MessageSender]
@@ -288,6 +291,15 @@ class ApiBuilder:
             *bind(project_events.ProjectEventsResource(self.event_log, directory), project_events.OPERATIONS),
             *bind(
                 user_connections.UserConnectionsResource(client, directory, self.questions), user_connections.OPERATIONS
+            ),
+            *bind(
+                connection_tail.ConnectionTailResource(
+                    self.connection_tails,
+                    NodeStore(client),
+                    self.authenticator.admin,
+                    self.settings.heartbeat_seconds,
+                ),
+                connection_tail.OPERATIONS,
             ),
             *bind(usage.UsageResource(usage_reader, self.activity), usage.OPERATIONS),
             *bind(

@@ -5,7 +5,7 @@ The first row that matches a path is used. So the order matters where a path par
 
 from typing import Any
 
-from gateway.api.admin import admins, audit, own_account
+from gateway.api.admin import admins, audit, nodes, own_account
 from gateway.api.admin import projects as admin_projects
 from gateway.api.admin import session as admin_session
 from gateway.api.admin import workspaces as admin_workspaces
@@ -28,6 +28,7 @@ from gateway.api.v1 import (
 from gateway.api.v2 import (
     broadcast_audiences,
     channel_tokens,
+    connection_tail,
     deliveries,
     delivery_config,
     delivery_lanes,
@@ -80,6 +81,7 @@ OPERATIONS: list[AnyOperation] = [
     *project_events.OPERATIONS,
     # Before the users, whose names may contain slashes.
     *user_connections.OPERATIONS,
+    *connection_tail.OPERATIONS,
     *usage.OPERATIONS,
     *overview.OPERATIONS,
     *delivery_config.OPERATIONS,
@@ -126,6 +128,7 @@ OPERATIONS: list[AnyOperation] = [
     *own_account.OPERATIONS,
     *admin_workspaces.OPERATIONS,
     *audit.OPERATIONS,
+    *nodes.OPERATIONS,
 ]
 
 

@@ -148,11 +148,10 @@ class Connection(asyncio.Protocol, ABC):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """End the session and remove the connection from the hub."""
-        by_client = not self.session.closed
         self.session.disconnected()
         self.log_opening(CLIENT_CLOSED_REQUEST)
         if self.opened:
-            self.hub.figures.closed(self, by_client=by_client)
+            self.hub.figures.closed(self)
         self.hub.leave(self)
         if self.opened:
             self.opened = False

@@ -9,11 +9,10 @@ import bisect
 import time
 from collections.abc import Iterator, Mapping, Sequence
 
-import msgspec
-
 from gateway.domain.errors import CloseCode
 from gateway.domain.ids import ProjectId
 from gateway.live.connection import Connection
+from gateway.store.connection_tails import ConnectionEvent
 from gateway.store.nodes import TRANSPORTS
 from gateway.store.usage_counts import Milestone, UsageCounts
 
@@ -28,24 +27,12 @@ _PLACES = {name: place for place, name in enumerate(TRANSPORTS)}
 CLOSED_BY_CLIENT = "client"
 
 
-class ConnectionEvent(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A connection that was opened, closed or refused. `at_ms` is unix milliseconds."""
-
-    at_ms: int
-    type: str
-    transport: str
-    connection_id: str = ""
-    user_id: str = ""
-    code: str = ""
-    origin: str = ""
-
-
 class LiveFigures:
     """Counts connections. The methods are called by connections and return at once."""
 
     def __init__(self, usage: UsageCounts):
         self.watched: frozenset[ProjectId] = frozenset()
-        """The projects whose connections somebody watches."""
+        """The projects whose connections somebody watches, as of the last report of this worker."""
         self.noted = asyncio.Event()
         """Set when there are events to publish."""
         self._usage = usage
@@ -53,6 +40,7 @@ class LiveFigures:
         self._events: dict[ProjectId, list[ConnectionEvent]] = {}
         self._held = 0
         self._dropped: dict[ProjectId, int] = {}
+        self._closing: set[Connection] = set()
         self._marks: list[tuple[int, int]] = []
 
     # -- called by connections
@@ -71,7 +59,7 @@ class LiveFigures:
         if project_id in self.watched:
             self._note(project_id, connection, "opened", subscription.user.id)
 
-    def closed(self, connection: Connection, *, by_client: bool) -> None:
+    def closed(self, connection: Connection) -> None:
         """Count a connection that was open and is lost. It still belongs to its user."""
         subscription = connection.subscription
         if subscription is None:
@@ -81,13 +69,16 @@ class LiveFigures:
         counts[_PLACES[connection.name]] -= 1
         if not any(counts):
             del self._counts[project_id]
-        if by_client and project_id in self.watched:
+        if connection in self._closing:
+            self._closing.discard(connection)
+        elif project_id in self.watched:
             self._note(project_id, connection, "closed", subscription.user.id, CLOSED_BY_CLIENT)
 
     def closing(self, connection: Connection, code: CloseCode) -> None:
         """Note that the worker closes a connection that is open."""
         subscription = connection.subscription
         if subscription is not None and subscription.user.project_id in self.watched:
+            self._closing.add(connection)
             self._note(subscription.user.project_id, connection, "closed", subscription.user.id, code.reason)
 
     def refused(self, project_id: ProjectId, connection: Connection, code: str) -> None:
@@ -123,6 +114,10 @@ class LiveFigures:
         place = bisect.bisect_left(self._marks, (number, 0))
         return self._marks[place][1] if place < len(self._marks) else int(time.time())
 
+    def watch(self, project_id: ProjectId) -> None:
+        """Make events of a project from now on. The reports of this worker keep it so, or end it."""
+        self.watched |= {project_id}
+
     def take_events(self) -> dict[ProjectId, tuple[list[ConnectionEvent], int]]:
         """Return the events that are to be published, by project, with the number of those that were dropped."""
         self.noted.clear()
@@ -133,10 +128,14 @@ class LiveFigures:
         self._events, self._dropped, self._held = {}, {}, 0
         return taken
 
+    def drop(self, project_id: ProjectId, count: int) -> None:
+        """Count events that could not be published."""
+        self._dropped[project_id] = self._dropped.get(project_id, 0) + count
+
     def _note(self, project_id: ProjectId, connection: Connection, kind: str, user_id: str, code: str = "") -> None:
         self.noted.set()
         if self._held >= HELD_EVENTS:
-            self._dropped[project_id] = self._dropped.get(project_id, 0) + 1
+            self.drop(project_id, 1)
             return
         self._held += 1
         event = ConnectionEvent(

@@ -18,7 +18,7 @@ class FiguresInterface(Protocol[ConnectionT_contra]):
     def opened(self, connection: ConnectionT_contra) -> None:
         """Count a connection that is open from now on."""
 
-    def closed(self, connection: ConnectionT_contra, *, by_client: bool) -> None:
+    def closed(self, connection: ConnectionT_contra) -> None:
         """Count a connection that was open and is lost."""
 
     def closing(self, connection: ConnectionT_contra, code: CloseCode) -> None:

@@ -12,6 +12,7 @@ from gateway.sending.outbox import OutboxSender
 from gateway.settings import Settings
 from gateway.store.activity import ActiveUsers
 from gateway.store.channel_tokens import ChannelTokenStore
+from gateway.store.connection_tails import ConnectionTails
 from gateway.store.contents import ContentStore
 from gateway.store.delivery_configs import DeliveryConfigStore
 from gateway.store.directory import Directory
@@ -73,6 +74,7 @@ async def test_a_worker_binds_every_row_in_the_order_of_the_table_and_admits_eve
         event_log=event_log,
         events=ProjectEvents(event_log),
         tails=EventTails(Subscriber(client, "w")),
+        connection_tails=ConnectionTails(Subscriber(client, "w"), lambda project_id: None),
         questions=PresenceQuestions(client, Subscriber(client, "w"), "w"),
         not_ready=lambda: "",
         new_epoch=lambda: "e",

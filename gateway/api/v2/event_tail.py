@@ -9,21 +9,26 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
-from sse_starlette.event import ServerSentEvent
-from starlette.responses import Response, StreamingResponse
-from starlette.types import Receive, Scope, Send
+from starlette.responses import Response
 
 from gateway.api.core.call import PROJECT, ProjectCall
+from gateway.api.core.event_stream import (
+    CHECK_SECONDS,
+    HEARTBEAT,
+    RETRY_MS,
+    STREAM_SECONDS,
+    EventStreamResponse,
+    record,
+    refusal,
+)
 from gateway.api.core.operation import Operation
 from gateway.api.core.query import Formed
 from gateway.api.core.responses import encode
 from gateway.api.core.schema import ResponseSpec
 from gateway.api.v2.project_events import FILTERS, named_user, selected_types, shown
 from gateway.auth.credentials import header_credentials
-from gateway.domain.errors import ApiError, ErrorCode, api_error, invalid
-from gateway.domain.guard import TokenRevokedError
+from gateway.domain.errors import ErrorCode, api_error, invalid
 from gateway.domain.ids import UserId
 from gateway.domain.principal import Credentials, Principal
 from gateway.domain.project_event import EventPlace, ProjectEventType, event_id, place_of
@@ -32,15 +37,6 @@ from gateway.store.errors import TooManyTailsError
 from gateway.store.project_event_log import ProjectEventLog, StoredEvent
 from gateway.store.project_event_tails import EventTail, EventTails
 from gateway.store.redis.problems import StoreUnavailableError
-
-CHECK_SECONDS = 0.8
-"""The time between two checks of a tail's credentials, so that it ends within a second after they do."""
-
-TAIL_SECONDS = 3600.0
-"""How long a tail lasts, give or take a tenth. Then the client reconnects and resumes."""
-
-RETRY_MS = 2000
-"""When a client reconnects, give or take a half."""
 
 READ_EVENTS = 200
 """How many events one read of the log returns."""
@@ -61,23 +57,6 @@ STREAM = ResponseSpec(
     None,
     "text/event-stream",
 )
-
-_HEADERS = {"X-Accel-Buffering": "no", "Cache-Control": "no-store"}
-
-
-class _TailResponse(StreamingResponse):
-    """The response with a stream, which calls `close` when it has ended, even if it never began."""
-
-    def __init__(self, stream: AsyncIterator[bytes], close: Callable[[], None]):
-        super().__init__(stream, headers=_HEADERS, media_type="text/event-stream")
-        self._close = close
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send the stream."""
-        try:
-            await super().__call__(scope, receive, send)
-        finally:
-            self._close()
 
 
 class _Selection:
@@ -140,7 +119,7 @@ class EventTailResource:
         verify = call.request.recheck or partial(self.verify, header_credentials(call.request.headers.get))
         is_reset = since is not None and found is None
         stream = self._stream(follower, verify, is_reset=is_reset, replays=since is not None)
-        return _TailResponse(stream, lambda: self.tails.close(tail))
+        return EventStreamResponse(stream, lambda: self.tails.close(tail))
 
     async def _newest(self, tail: EventTail) -> EventPlace | None:
         events = (await self.log.read(tail.project_id, ProjectEventType, 1)).events
@@ -150,17 +129,17 @@ class EventTailResource:
         self, follower: "_Follower", verify: Callable[[], Awaitable[object]], *, is_reset: bool, replays: bool
     ) -> AsyncIterator[bytes]:
         """Yield the records of a tail until it ends."""
-        yield _record("", comment="open", retry=int(RETRY_MS * random.uniform(0.5, 1.5)))
+        yield record("", comment="open", retry=int(RETRY_MS * random.uniform(0.5, 1.5)))
         if is_reset:
-            yield _record(encode({"reason": "event_expired"}).decode(), event="reset")
+            yield record(encode({"reason": "event_expired"}).decode(), event="reset")
         check_at = time.monotonic() + CHECK_SECONDS
         async for part in follower.records(replays=replays):
             reason = follower.ended
             if reason is None and time.monotonic() >= check_at:
-                reason = await _refusal(verify)
+                reason = await refusal(verify)
                 check_at = time.monotonic() + CHECK_SECONDS
             if reason is not None:
-                yield _record(encode({"reason": reason}).decode(), event="goodbye")
+                yield record(encode({"reason": reason}).decode(), event="goodbye")
                 return
             if part:
                 yield part
@@ -182,7 +161,7 @@ class _Follower:
         self._selection = selection
         self._last = last
         self._heartbeat_seconds = heartbeat_seconds
-        self._until = time.monotonic() + TAIL_SECONDS * random.uniform(0.9, 1.1)
+        self._until = time.monotonic() + STREAM_SECONDS * random.uniform(0.9, 1.1)
 
     @property
     def ended(self) -> str | None:
@@ -202,7 +181,7 @@ class _Follower:
                 events, must_read = self.tail.take()
             part = b"".join(self._pass(events))
             if not part and time.monotonic() >= beat_at:
-                part = b": heartbeat\n"
+                part = HEARTBEAT
             if part:
                 beat_at = time.monotonic() + self._heartbeat_seconds
             yield part
@@ -224,25 +203,8 @@ class _Follower:
                 self._last = event.place
                 if self._selection.matches(event):
                     data = encode(shown(event)).decode()
-                    records.append(_record(data, id=event_id(event.place, event.code)))
+                    records.append(record(data, id=event_id(event.place, event.code)))
         return records
-
-
-async def _refusal(verify: Callable[[], Awaitable[object]]) -> str | None:
-    """Return why credentials are no longer accepted. While Redis is down, they are."""
-    try:
-        await verify()
-    except TokenRevokedError:
-        return ErrorCode.TOKEN_REVOKED.kind.code
-    except ApiError as error:
-        return error.code.kind.code if error.code is not None else "unauthorized"
-    except StoreUnavailableError:
-        return None
-    return None
-
-
-def _record(data: str, **fields: Any) -> bytes:
-    return ServerSentEvent(data or None, **{name: value for name, value in fields.items() if value}, sep="\n").encode()
 
 
 OPERATIONS = [
