@@ -1,6 +1,6 @@
 """What the operations of the dashboard share in a worker: the sign-in, the links and the audit log."""
 
-from gateway.api.admin import admins, audit, own_account, projects, session, workspaces
+from gateway.api.admin import admins, audit, nodes, own_account, projects, session, workspaces
 from gateway.api.admin.audit_entries import AuditWriter
 from gateway.api.core.operation import BoundOperation, bind
 from gateway.api.v1.projects import ProjectsResource
@@ -12,6 +12,8 @@ from gateway.store.admin_sessions import AdminSessionStore
 from gateway.store.admin_tries import AdminTries
 from gateway.store.admins import AdminStore
 from gateway.store.audit_log import AuditLog, AuditRetention
+from gateway.store.lanes import LaneStore
+from gateway.store.nodes import NodeStore
 from gateway.store.redis.client import FunctionClient
 from gateway.store.workspaces import WorkspaceStore
 
@@ -33,6 +35,9 @@ class AdminParts:
         """Return the operations of the dashboard, in the order of the route table."""
         workspace_store = WorkspaceStore(self._client)
         admins_resource = admins.AdminsResource(self.authenticator, self.links, workspace_store)
+        nodes_resource = nodes.NodesResource(
+            self._client, NodeStore(self._client), LaneStore(self._client), base.projects
+        )
         return [
             *bind(session.SessionResource(self.authenticator, self.links, self.audit), session.OPERATIONS),
             *bind(projects.AdminProjectsResource(base, workspace_store), projects.OPERATIONS),
@@ -40,4 +45,5 @@ class AdminParts:
             *bind(own_account.OwnAccountResource(self.authenticator), own_account.OPERATIONS),
             *bind(workspaces.AdminWorkspacesResource(workspace_store), workspaces.OPERATIONS),
             *bind(audit.AuditResource(self.log, base.projects), audit.OPERATIONS),
+            *bind(nodes_resource, nodes.OPERATIONS),
         ]
