@@ -82,7 +82,14 @@ class ProjectEventType(Enum):
         "notification.suppressed",
         EventLevel.INFO,
         "A notification was not stored in the inbox, because of a rule.",
-        {**_NOTIFICATION, **_COUNT, **_OF_MANY, "rule": "The rule, such as `preference`."},
+        {
+            **_NOTIFICATION,
+            **_COUNT,
+            **_OF_MANY,
+            "rule": "The rule, such as `preference`.",
+            "category": "The category of the notification, if it has one.",
+            "topic": "The topic of the notification, if it has one.",
+        },
     )
     DELIVERY_ENDED = _Row(
         121,

@@ -24,6 +24,8 @@ class Occurrence(NamedTuple):
     provider: str = ""
     state: str = ""
     reason: str = ""
+    category: str = ""
+    topic: str = ""
 
 
 class BroadcastFacts(NamedTuple):
@@ -73,6 +75,7 @@ class TraceFacts:
     - `stored` is whether an event says that it was in the inbox once.
     - `others` is how many other users got it, as far as events tell.
     - `is_content_known`: whether category and topic are known. Of what never became an item, they are not.
+    - `preferences_changed_ms` is when the user last changed preferences before the notification was sent.
     - `preference` is that of the category, and `subscription` the status for the topic, as they are now.
     - `config` is the delivery config that applies, as it is now, and `conditions` the text of each `if` in it.
     - `lanes` are those of the project that have a status.
@@ -93,6 +96,7 @@ class TraceFacts:
     user_created_ms: int | None = None
     user_deleted_ms: int | None = None
     preference: Preference = field(default_factory=Preference)
+    preferences_changed_ms: int | None = None
     subscription: Status | None = None
     config: DeliveryConfig = DEFAULT
     conditions: Mapping[Channel, str] = field(default_factory=dict)

@@ -69,8 +69,15 @@ def _excluded(facts: TraceFacts) -> str:
     if facts.subscription is Status.UNSUBSCRIBED:
         return f"{facts.who} is not subscribed to the topic '{facts.topic}'"
     if not facts.preference.allows(Channel.IN_APP):
-        return f"{facts.who} has switched the inbox off for {category_text(facts.category)}"
+        return f"{facts.who} has switched the inbox off for {category_text(facts.category)}{_changed(facts)}"
     return ""
+
+
+def _changed(facts: TraceFacts) -> str:
+    """Return when the preferences were changed, "" if that is not known."""
+    if facts.preferences_changed_ms is None:
+        return ""
+    return f" (the preferences were last changed at {clock(facts.preferences_changed_ms)})"
 
 
 def _inbox_off(facts: TraceFacts) -> str:

@@ -94,7 +94,7 @@ class Deliverer:
         except UserDeletedError:
             return await self._deliver_to_named(item, project_id, recipients, skip_conflicts)
         if decision.in_inbox:
-            self._events.outcome(user, item.content.id_text, outcome)
+            self._events.outcome(user, item.content.id_text, outcome, item.content.category, item.content.topic)
         return Delivered([] if outcome is Outcome.MUTED else [user.id])
 
     async def _deliver_to_named(
@@ -147,7 +147,8 @@ class Deliverer:
         if all(outcome is Outcome.CREATED for outcome in outcomes):  # nearly always
             return Delivered([user.id for user in users])
         if not subscribers_only and decision.in_inbox:
-            self._events.muted(users, item.content.id_text, outcomes, of_many=item.of_many)
+            content = item.content
+            self._events.muted(users, content.id_text, outcomes, content.category, content.topic, of_many=item.of_many)
         outcomes_by_id = [(user.id, outcome) for user, outcome in zip(users, outcomes, strict=True)]
         return Delivered(
             [user_id for user_id, outcome in outcomes_by_id if outcome in (Outcome.CREATED, Outcome.DUPLICATE)],
@@ -173,8 +174,10 @@ class Deliverer:
             else:
                 continue
             if is_noted and decision.in_inbox:
-                users = [delivery.user for delivery in piece]
-                self._events.outcomes(users, item.content.id_text, outcomes, of_many=item.of_many)
+                content, users = item.content, [delivery.user for delivery in piece]
+                self._events.outcomes(
+                    users, content.id_text, outcomes, content.category, content.topic, of_many=item.of_many
+                )
             for delivery, outcome in zip(piece, outcomes, strict=True):
                 if outcome is Outcome.BROKEN:
                     delivered.broken.append(delivery.user.id)

@@ -65,34 +65,66 @@ class SendEvents:
         }
         self._events.note(project_id, ProjectEvent(ProjectEventType.BROADCAST_CHANGED, None, context))
 
-    def outcome(self, user: User, notification_id: str, outcome: Outcome) -> None:
+    def outcome(self, user: User, notification_id: str, outcome: Outcome, category: str = "", topic: str = "") -> None:
         """Note the outcome of a delivery to one user. A repeated delivery has none."""
         if outcome is _CREATED:
             self._usage.stored(user.project_id)
             self._events.note_packed(user.project_id, _pack_stored(user.id, notification_id))
         elif outcome is _MUTED:
-            self._note(_suppressed, [user], {"notification_id": notification_id, "rule": _PREFERENCE})
+            self.suppressed([user], notification_id, _PREFERENCE, category, topic)
 
     def outcomes(
-        self, users: Sequence[User], notification_id: str, outcomes: Sequence[Outcome], *, of_many: bool = False
+        self,
+        users: Sequence[User],
+        notification_id: str,
+        outcomes: Sequence[Outcome],
+        category: str = "",
+        topic: str = "",
+        *,
+        of_many: bool = False,
     ) -> None:
         """Note the outcomes of a delivery to some users of a project."""
         stored = [user for user, outcome in zip(users, outcomes, strict=True) if outcome is Outcome.CREATED]
         if stored:
             self._usage.stored(users[0].project_id, len(stored))
         self._note(_stored, stored, {"notification_id": notification_id}, of_many)
-        self.muted(users, notification_id, outcomes, of_many=of_many)
+        self.muted(users, notification_id, outcomes, category, topic, of_many=of_many)
 
     def muted(
-        self, users: Sequence[User], notification_id: str, outcomes: Sequence[Outcome], *, of_many: bool = False
+        self,
+        users: Sequence[User],
+        notification_id: str,
+        outcomes: Sequence[Outcome],
+        category: str = "",
+        topic: str = "",
+        *,
+        of_many: bool = False,
     ) -> None:
         """Note only the users whom their preferences exclude."""
         muted = [user for user, outcome in zip(users, outcomes, strict=True) if outcome is Outcome.MUTED]
-        self._note(_suppressed, muted, {"notification_id": notification_id, "rule": _PREFERENCE}, of_many)
+        self.suppressed(muted, notification_id, _PREFERENCE, category, topic, of_many=of_many)
 
-    def suppressed(self, users: Sequence[User], notification_id: str, rule: str, *, of_many: bool = False) -> None:
-        """Note users from whom a rule keeps a notification. `of_many`: whether there may be other recipients."""
-        self._note(_suppressed, users, {"notification_id": notification_id, "rule": rule}, of_many)
+    def suppressed(
+        self,
+        users: Sequence[User],
+        notification_id: str,
+        rule: str,
+        category: str = "",
+        topic: str = "",
+        *,
+        of_many: bool = False,
+    ) -> None:
+        """Note users from whom a rule keeps a notification. `of_many`: whether there may be other recipients.
+
+        Of a notification that never became an item, category and topic are in this event alone.
+        """
+        context: dict[str, ContextValue] = {
+            "notification_id": notification_id,
+            "rule": rule,
+            "category": category or None,
+            "topic": topic or None,
+        }
+        self._note(_suppressed, users, context, of_many)
 
     def _note(
         self, kind: ProjectEventType, users: Sequence[User], context: dict[str, ContextValue], of_many: bool = False

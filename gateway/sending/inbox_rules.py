@@ -48,7 +48,7 @@ class InboxRules:
         rule, plan = configs.inbox_rule(content.category), configs.outbox_plan(content.category)
         if rule is None or not rule.suppresses(content.category, content.topic, custom_attributes):
             return Decision(True, plan)
-        self.events.suppressed(users, content.id_text, rule.name, of_many=of_many)
+        self.events.suppressed(users, content.id_text, rule.name, content.category, content.topic, of_many=of_many)
         return Decision(False, plan._replace(in_inbox=False) if plan is not None else None)
 
 

@@ -38,6 +38,8 @@ class _Context(msgspec.Struct):
 
     notification_id: str = ""
     rule: str = ""
+    category: str = ""
+    topic: str = ""
     count: int = 1
     recipients: int = 0
     channel: str = ""
@@ -114,6 +116,13 @@ class TraceEvents:
                 break
         return found
 
+    async def preferences_changed_ms(self, user: User, notification_id: UUID) -> int | None:
+        """Return when a user last changed preferences before a notification, in unix ms, None if no event tells it."""
+        before = EventPlace((notification_id.int >> 80) + _EARLIER_MS, 0)
+        types = [ProjectEventType.PREFERENCES_CHANGED]
+        page = await self._log.read(user.project_id, types, 1, user_id=user.id, older_than=before)
+        return page.events[0].place.ms if page.events else None
+
     async def user_deleted_ms(self, project_id: ProjectId, user_id: UserId) -> int | None:
         """Return the unix ms at which a user was deleted, None if no event tells it."""
         page = await self._log.read(project_id, [ProjectEventType.USER_DELETED], 1, user_id=user_id)
@@ -137,4 +146,6 @@ def _occurrence(event: StoredEvent) -> Occurrence:
         context.provider,
         context.state,
         context.reason,
+        context.category,
+        context.topic,
     )

@@ -20,7 +20,7 @@ from gateway.domain.guard import UserDeletedError
 from gateway.domain.notification import UNCATEGORIZED, ItemId, State
 from gateway.domain.preferences import ALL_CATEGORIES, Channel, Preference, Status
 from gateway.domain.principal import User
-from gateway.domain.trace_facts import BroadcastFacts, TraceFacts
+from gateway.domain.trace_facts import BroadcastFacts, Occurrence, TraceFacts
 from gateway.sending.plans import decode_broadcast
 from gateway.sending.recipients import Audience
 from gateway.sending.trace_events import TraceEvents
@@ -89,7 +89,7 @@ class TraceReader:
         (summary,) = await self.users.summaries([user])
         broadcast, shown = await self._broadcast(user, notification_id, summary, is_wanted=item is None)
         events = await self.events.read(user, notification_id)
-        content = item or _unlisted(deliveries) or shown
+        content = item or _unlisted(deliveries) or shown or _kept_out(events.occurrences)
         known = content or _Item()
         config, conditions = _config(await self.configs.read(project_id), known.category)
         return TraceFacts(
@@ -107,6 +107,7 @@ class TraceReader:
             user_created_ms=summary.created_at * 1000 if summary.created_at is not None else None,
             user_deleted_ms=deleted_ms or events.user_deleted_ms,
             preference=await self._preference(user, known.category, is_deleted=deleted_ms is not None),
+            preferences_changed_ms=await self._preferences_changed_ms(user, notification_id, events.occurrences),
             subscription=await self._subscription(user, known, is_deleted=deleted_ms is not None),
             config=config,
             conditions=conditions,
@@ -130,6 +131,14 @@ class TraceReader:
         if is_deleted:
             return Preference()
         return (await self.preferences.read(user)).get(category, Preference())
+
+    async def _preferences_changed_ms(
+        self, user: User, notification_id: UUID, occurrences: Sequence[Occurrence]
+    ) -> int | None:
+        """Return when the user changed preferences, if a preference kept the notification out."""
+        if not any(each.rule == "preference" for each in occurrences):
+            return None
+        return await self.events.preferences_changed_ms(user, notification_id)
 
     async def _subscription(self, user: User, known: _Item, *, is_deleted: bool) -> Status | None:
         if is_deleted or not known.topic:
@@ -229,6 +238,12 @@ def _unlisted(deliveries: NotificationDeliveries | None) -> _Item | None:
         return None
     with decoding("a notification"):
         return _decode_item(deliveries.content)
+
+
+def _kept_out(occurrences: Sequence[Occurrence]) -> _Item | None:
+    """Return what the event of a rule tells of a notification that never became an item, None without a category."""
+    found = next((each for each in occurrences if each.category or each.topic), None)
+    return _Item(found.category, found.topic or None) if found is not None else None
 
 
 def _sent_ms(known: _Item, notification_id: UUID) -> int | None:

@@ -207,6 +207,19 @@ def test_a_rule_that_kept_it_out_is_named(rule: str, others: dict[str, Any], rea
     assert trace_of(facts(occurrences=events, **others)).verdict == f"It is not in the inbox because {reason}."
 
 
+def test_a_preference_that_kept_it_out_has_the_time_of_its_last_change() -> None:
+    off = facts(
+        occurrences=[Occurrence(SENT, "notification.suppressed", "preference", category="billing")],
+        category="billing",
+        preference=Preference(frozenset({Channel.IN_APP})),
+        preferences_changed_ms=SENT - 60_000,
+    )
+    assert trace_of(off).verdict == (
+        "It is not in the inbox because Ada has switched the inbox off for the category 'billing' "
+        f"(the preferences were last changed at {clock(SENT - 60_000)})."
+    )
+
+
 @pytest.mark.parametrize(("broadcast", "others", "verdict"), BROADCASTS)
 def test_a_broadcast_that_did_not_reach_a_user_is_explained(
     broadcast: BroadcastFacts, others: dict[str, Any], verdict: str

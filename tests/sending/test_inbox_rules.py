@@ -34,10 +34,15 @@ async def test_a_suppressed_notification_becomes_an_event_that_names_the_rule(cl
     many, one = (await log.read(user.project_id, [SUPPRESSED], 10)).events
     assert {one.type, many.type} == {SUPPRESSED}
     assert (one.user_id, many.user_id) == (user.id, None)
-    assert json.loads(one.context) == {"notification_id": for_pro.id_text, "rule": "delivery_config pro: if of in_app"}
+    assert json.loads(one.context) == {
+        "notification_id": for_pro.id_text,
+        "rule": "delivery_config pro: if of in_app",
+        "category": "pro",
+    }
     assert json.loads(many.context) == {
         "notification_id": off.id_text,
         "rule": "delivery_config off: disabled",
+        "category": "off",
         "count": 11,
     }
 

@@ -102,8 +102,15 @@ async def test_what_a_preference_or_a_config_kept_out(http: httpx.AsyncClient, a
     me = user_headers(str(ada.external_id))
     (await http.put("/notification_preferences", headers=me, json=off)).raise_for_status()
     muted = await send(http, str(ada.external_id), category=category)
-    found = await until(lambda: trace(http, ada, muted), "because a preference or a subscription of ")
-    assert "suppressed" in types(found)
+    found = await until(lambda: trace(http, ada, muted), f"has switched the inbox off for the category '{category}'")
+    assert " UTC)." in found["verdict"]  # when the preferences were changed
+    assert types(found) == ["accepted", "preference", "config", "suppressed"]
+    unsubscribed = {"subscription": {"categories": [{"slug": "*"}]}}
+    path, topic = "/subscriptions/{}/unsubscribe", f"t-{uuid4()}"
+    (await http.post(path.format(topic), headers=me, json=unsubscribed)).raise_for_status()
+    muted = await send(http, str(ada.external_id), topic=topic)
+    found = await until(lambda: trace(http, ada, muted), f"is not subscribed to the topic '{topic}'")
+    assert "topic" in types(found)
 
     disabled = f"d-{uuid4()}"
     config = {"key": disabled, "channels": [{"channel": "email"}], "disabled": True}

@@ -30,7 +30,7 @@ test("an item that waits in the inbox is not seen yet, and that it was pushed is
 
 test("a preference stops it before the inbox", () => {
   const found = states(step("accepted"), step("preference", { at: null }), step("suppressed", { channel: "in_app" }));
-  assert.deepEqual(found.slice(1, 5), ["matched done", "rules stopped", "stored stopped", "pushed stopped"]);
+  assert.deepEqual(found.slice(1), ["matched done", "rules stopped", "stored missed", "pushed missed", "seen missed", "read missed"]);
   assert.equal(outcomeOf({ steps: [step("suppressed")] }), "warning");
 });
 

@@ -4,14 +4,14 @@ import { projectApi } from "../../core/api.ts";
 import { toast } from "../../core/live_region.ts";
 import { useCan } from "../../core/session.ts";
 import { plural, t } from "../../core/text.ts";
-import { Status } from "../../kit/badge.tsx";
+import { Status, type Tone } from "../../kit/badge.tsx";
 import { Button } from "../../kit/button.tsx";
 import { CopyCurl } from "../../kit/copy.tsx";
 import { Icon } from "../../kit/icons.tsx";
 import { Card } from "../../kit/page.tsx";
 import { Time } from "../../kit/time.tsx";
 import { channelIcon, channelName, stateName } from "./names.ts";
-import { type ChannelTrace, channels, mayRetry, type Trace, type TraceStep } from "./trace.ts";
+import { type ChannelTrace, channels, isOver, mayRetry, type Trace, type TraceStep } from "./trace.ts";
 
 interface CardsProps {
   projectId: string;
@@ -55,7 +55,7 @@ export function ChannelCards({ trace, ...props }: CardsProps & { trace: Trace })
 
 function ChannelCard({ entry, projectId, user, notification, onChange }: CardsProps & { entry: ChannelTrace }) {
   const can = useCan();
-  const { channel, deliveries, attempts } = entry;
+  const { channel, deliveries, attempts, notes } = entry;
 
   async function retry(): Promise<void> {
     const path = { user, id: notification, channel };
@@ -81,7 +81,7 @@ function ChannelCard({ entry, projectId, user, notification, onChange }: CardsPr
         )}
       </header>
       {deliveries.map((step, index) => (
-        <Delivery key={index} step={step} />
+        <Delivery key={index} step={step} isParked={notes.some(({ type }) => type === "parked") && !isOver(step)} />
       ))}
       {attempts.length > 0 && (
         <ul class="attempts">
@@ -96,8 +96,8 @@ function ChannelCard({ entry, projectId, user, notification, onChange }: CardsPr
   );
 }
 
-function Delivery({ step }: { step: TraceStep }) {
-  const [word, tone] = stateName(step.state);
+function Delivery({ step, isParked }: { step: TraceStep; isParked: boolean }) {
+  const [word, tone]: [string, Tone] = isParked ? [t("Stopped"), "danger"] : stateName(step.state);
   return (
     <div class="delivery">
       <p class="delivery-head">

@@ -34,7 +34,8 @@ export function ParkedLanes({ projectId }: { projectId: string }) {
                 <strong>{t("All deliveries by {lane} are stopped", { lane: lane.lane })}</strong> {lane.parked_at && <Time at={lane.parked_at} />}
               </p>
               <p class="quiet">
-                {t("The provider refuses the configuration: {reason}.", { reason: lane.reason ?? "" })} {plural(lane.waiting, "{n} user waits.", "{n} users wait.")} {t("Nothing is lost.")}
+                {t("The provider refuses the configuration: {reason}.", { reason: lane.reason ?? "" })} {lane.waiting > 0 && `${plural(lane.waiting, "{n} user waits.", "{n} users wait.")} `}
+                {t("Nothing is lost.")}
               </p>
             </div>
             {can("admin") && (

@@ -8,7 +8,7 @@ import { Icon, type IconName } from "../../kit/icons.tsx";
 import { stageName } from "./names.ts";
 import { type Stage, type StageState, stages, type Trace } from "./trace.ts";
 
-const ICONS: Record<StageState, IconName> = { done: "check", stopped: "close", waiting: "clock", unknown: "more" };
+const ICONS: Record<StageState, IconName> = { done: "check", stopped: "close", waiting: "clock", unknown: "more", missed: "more" };
 
 /** The rail. Whether it was pushed is not recorded, so that stage has whether the user is online now. */
 export function Rail({ projectId, user, trace }: { projectId: string; user: string; trace: Trace }) {
@@ -40,6 +40,7 @@ function StageNote({ stage, online }: { stage: Stage; online: number }) {
     stopped: t("stopped here"),
     waiting: t("not yet"),
     unknown: t("not recorded"),
+    missed: "",
   };
   if (stage.at !== null && stage.state === "done") {
     return (

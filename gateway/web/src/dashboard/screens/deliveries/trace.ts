@@ -5,8 +5,8 @@ import type { components } from "../../core/api_types.d.ts";
 export type Trace = components["schemas"]["TraceAnswer"];
 export type TraceStep = Trace["steps"][number];
 
-/** `unknown` is what is not recorded, or cannot be told any more. */
-export type StageState = "done" | "stopped" | "waiting" | "unknown";
+/** `unknown` is what is not recorded, or cannot be told any more. `missed` follows the stage that stopped it. */
+export type StageState = "done" | "stopped" | "waiting" | "unknown" | "missed";
 
 export type StageName = "accepted" | "matched" | "rules" | "stored" | "pushed" | "seen" | "read";
 
@@ -38,9 +38,14 @@ export function hasFailed(state: string | null): boolean {
   return state !== null && FAILED.has(state);
 }
 
+/** Return whether a delivery has ended. */
+export function isOver({ state }: TraceStep): boolean {
+  return state === null || !PENDING.has(state);
+}
+
 /** Return whether something is still going to happen. */
 export function isPending(trace: Trace): boolean {
-  return trace.steps.some(({ type, state }) => type === "delivery" && state !== null && PENDING.has(state));
+  return trace.steps.some((step) => step.type === "delivery" && !isOver(step));
 }
 
 /** Return whether a delivery may be tried again: the gateway decides, and says why not. */
@@ -73,15 +78,17 @@ export function stages(trace: Trace): Stage[] {
   const gone = find("deleted", "user_deleted");
   const isMissing = !stored && !suppressed;
   const rule = suppressed ?? find("preference", "topic");
-  const unmatched = broadcast && !matched && isMissing;
+  const unmatched = broadcast !== undefined && !matched && isMissing;
   const isWaiting = broadcast !== undefined && !["processed", "canceled"].includes(broadcast.state ?? "");
-  const later = (step: TraceStep | undefined, implied?: TraceStep) => (step || implied ? "done" : !stored || gone ? "unknown" : "waiting");
+  const isStopped = suppressed !== undefined || (unmatched && !isWaiting);
+  const rest: StageState = isStopped ? "missed" : "unknown";
+  const later = (step: TraceStep | undefined, implied?: TraceStep): StageState => (step || implied ? "done" : stored && !gone ? "waiting" : rest);
   return [
     stage("accepted", accepted ? "done" : "unknown", accepted),
     stage("matched", unmatched ? (isWaiting ? "waiting" : "stopped") : matched || stored || suppressed ? "done" : "unknown", matched ?? (unmatched ? broadcast : undefined)),
-    stage("rules", suppressed ? "stopped" : stored ? "done" : "unknown", rule),
-    stage("stored", stored ? "done" : suppressed || unmatched ? "stopped" : "unknown", stored),
-    stage("pushed", seen || read ? "done" : stored ? "unknown" : suppressed || unmatched ? "stopped" : "unknown"),
+    stage("rules", suppressed ? "stopped" : stored ? "done" : rest, rule),
+    stage("stored", stored ? "done" : rest, stored),
+    stage("pushed", seen || read ? "done" : rest),
     stage("seen", later(seen, read), seen),
     stage("read", later(read), read),
   ];

@@ -13,7 +13,7 @@ import { Rail } from "./rail.tsx";
 import { Timeline } from "./timeline.tsx";
 import { isPending, type Trace } from "./trace.ts";
 import { TraceSkeleton } from "./trace_skeleton.tsx";
-import { Verdict } from "./verdict.tsx";
+import { type About, personName, useAbout, Verdict } from "./verdict.tsx";
 
 const AGAIN_MS = 3_000;
 
@@ -29,10 +29,12 @@ export function TracePage({ projectId, user, notification }: { projectId: string
     trace.refetch();
     return null;
   }, { everyMs: AGAIN_MS });
+  const about = useAbout(projectId, user, notification);
+  const { person, item } = about.data ?? {};
   const call = { path: `/v2/users/${encodeURIComponent(user)}/notifications/${notification}/trace` };
   return (
     <Page
-      title={t("Why did they not get it?")}
+      title={person && item ? t("Did {name} get “{title}”?", { name: personName(person), title: item.title }) : t("Why did they not get it?")}
       above={[{ label: t("Deliveries"), href: `projects/${projectId}/deliveries` }]}
       actions={
         <>
@@ -50,7 +52,7 @@ export function TracePage({ projectId, user, notification }: { projectId: string
         <>
           {trace.error && trace.data !== undefined && <Failure what={t("The trace could not be loaded again")} error={trace.error} retry={trace.refetch} />}
           <Loaded query={trace} what={t("The trace could not be loaded")} skeleton={<TraceSkeleton />}>
-            {(found) => <Answer projectId={projectId} user={user} notification={notification} trace={found} onChange={trace.refetch} />}
+            {(found) => <Answer projectId={projectId} user={user} notification={notification} trace={found} about={about.data} onChange={trace.refetch} />}
           </Loaded>
         </>
       )}
@@ -58,10 +60,19 @@ export function TracePage({ projectId, user, notification }: { projectId: string
   );
 }
 
-function Answer({ projectId, user, notification, trace, onChange }: { projectId: string; user: string; notification: string; trace: Trace; onChange: () => void }) {
+interface AnswerProps {
+  projectId: string;
+  user: string;
+  notification: string;
+  trace: Trace;
+  about: About | undefined;
+  onChange: () => void;
+}
+
+function Answer({ projectId, user, notification, trace, about, onChange }: AnswerProps) {
   return (
     <>
-      <Verdict projectId={projectId} user={user} notification={notification} trace={trace} />
+      <Verdict projectId={projectId} user={user} notification={notification} trace={trace} about={about} />
       <Rail projectId={projectId} user={user} trace={trace} />
       <div class="trace-columns">
         <Timeline trace={trace} />

@@ -63,7 +63,10 @@ function Found({ projectId, user, above }: { projectId: string; user: ProjectUse
     <Page title={displayName(user)} above={above} actions={<UserActions projectId={projectId} user={user} summary={summary.data} onChange={summary.refetch} />}>
       <div class="user-head">
         <Who user={user} online={<Online connections={connections} />} />
-        <Figures summary={summary} />
+        <div class="tab-content">
+          <Figures summary={summary} />
+          <Attributes user={user} />
+        </div>
       </div>
       {summary.data && <Suppressed projectId={projectId} user={user} suppressed={summary.data.suppressed} onChange={summary.refetch} />}
       <Tabs label={t("About the user")} tabs={tabs} value={tab} onChange={choose} />
@@ -95,9 +98,22 @@ function Who({ user, online }: { user: ProjectUser; online: ComponentChildren })
           [t("Last notified"), <Time at={user.last_notified_at} />],
         ]}
       />
-      {user.custom_attributes && Object.keys(user.custom_attributes).length > 0 && (
+    </Card>
+  );
+}
+
+const ATTRIBUTES_SHOWN = 6;
+
+function Attributes({ user }: { user: ProjectUser }) {
+  const all = Object.entries(user.custom_attributes ?? {});
+  if (!all.length) return null;
+  const shown = all.slice(0, ATTRIBUTES_SHOWN).map(([name, value]) => [name, <code key={name}>{typeof value === "string" ? value : JSON.stringify(value)}</code>] as const);
+  return (
+    <Card title={t("Attributes")}>
+      <Properties items={shown} />
+      {all.length > ATTRIBUTES_SHOWN && (
         <details>
-          <summary>{t("Attributes")}</summary>
+          <summary>{t("All {n} attributes", { n: all.length })}</summary>
           <Code json={user.custom_attributes} label={t("Attributes")} />
         </details>
       )}
