@@ -52,7 +52,7 @@ DOMAIN_FLOOR = Check(
     variables=COVERAGE_FILE,
 )
 
-# Tests wait for real servers half of the time, so three runs keep two cores busy. The longest runs start first.
+# Tests wait for real servers half of the time, so three runs keep two cores busy.
 AT_ONCE = (os.cpu_count() or 1) + 1
 PROCESSES = tuple(
     f"tests/end_to_end/test_{name}.py" for name in ("process", "faults", "rolling_restart", "cli", "garbage", "cluster")
@@ -72,11 +72,11 @@ V2 = ("tests/api/v2", "tests/api/core/test_openapi.py")
 """About half of the tests of the API by time."""
 
 MEASURED = {
-    "processes": PROCESSES,
     "end-to-end": ("tests/end_to_end", *(f"--ignore={path}" for path in (*PROCESSES, *DELIVERY))),
-    "delivery": DELIVERY,
+    "processes": PROCESSES,
     "api": ("tests/api", "tests/fuzz", "tests/golden", *(f"--ignore={path}" for path in V2)),
     "v2": V2,
+    "delivery": DELIVERY,
     "store": ("tests/store", "tests/jobs", "tests/web"),
     "live": ("tests/live",),
 }
@@ -99,14 +99,22 @@ OWN_RUNS = (
 )
 
 
+ASYNCIO_DEBUG = ("-o", "asyncio_debug=true")
+"""Has event loops refuse calls of other threads. It doubles the CPU time of a run, so one run has it."""
+
+ORDER = ("end-to-end", "processes", "unmeasured", "api", "browser", "v2", "delivery", "store", "live", "rest")
+"""The longest runs start first, so that both cores are busy up to the end."""
+
+
 def pytest_runs(arguments: list[str]) -> list[Check]:
     """Return the runs of all tests except those of the domain."""
-    return [
+    runs = [
         *(pytest_run(name, *paths, *arguments) for name, paths in MEASURED.items()),
-        pytest_run("rest", *(f"--ignore={path}" for path in OWN_RUNS), *arguments),
+        pytest_run("rest", *ASYNCIO_DEBUG, *(f"--ignore={path}" for path in OWN_RUNS), *arguments),
         pytest_run("browser", *BROWSER, *arguments, measured=False),
         pytest_run("unmeasured", *UNMEASURED, *arguments, measured=False),
     ]
+    return sorted(runs, key=lambda run: ORDER.index(run.name))
 
 
 FLOORS = Check("coverage", ("python", "-m", "tests.coverage_floors"), 300.0, variables=COVERAGE_FILE)
@@ -125,7 +133,8 @@ def main(arguments: list[str]) -> int:
     shutil.rmtree(COVERAGE, ignore_errors=True)
     steps = [STYLE, FAST, [DOMAIN_FLOOR]]
     if not arguments:
-        steps += [[*pytest_runs([]), PROMISES], [FLOORS], [COST]]
+        *longest, live, rest = pytest_runs([])
+        steps += [[*longest, PROMISES, live, rest], [FLOORS], [COST]]
     elif arguments != ["--check"]:
         steps.append(pytest_runs(arguments))
     for checks in steps:
