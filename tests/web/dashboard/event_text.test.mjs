@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import test from "node:test";
+import { connectionEvent } from "dashboard/screens/live/connections.ts";
 import { channelOf, idOf, sentenceOf, toneOf } from "dashboard/screens/live/event_text.ts";
 
 const event = (type, context, level = "info") => ({ id: "1", timestamp: "", type, level, log: "Something happened.", context });
@@ -45,4 +46,17 @@ test("an event has the channel and the ids that it is about", () => {
   assert.equal(channelOf(event("channel_token.registered", { kind: "mobile_push/apns" })), "mobile_push");
   assert.equal(channelOf(event("user.created")), "");
   assert.deepEqual([idOf(event("user.created", { user_id: "u" }), "user_id"), idOf(event("user.created"), "user_id")], ["u", ""]);
+});
+
+test("a connection is an event whose id sorts by time", () => {
+  const record = { timestamp: "2026-11-30T12:00:00.000Z", type: "connection.opened", transport: "websocket", connection_id: "4f-1", user_id: "u", code: null, origin: "https://shop.example" };
+  const opened = connectionEvent(record);
+  assert.deepEqual([sentenceOf(opened), toneOf(opened), idOf(opened, "user_id")], ["Connected by WebSocket from https://shop.example", "ok", "u"]);
+  const closed = connectionEvent({ ...record, type: "connection.closed", code: "client" });
+  const ended = connectionEvent({ ...record, type: "connection.closed", code: "token_expired" });
+  const refused = connectionEvent({ ...record, timestamp: "2026-11-30T12:00:00.001Z", type: "connection.refused", code: "user_hmac_is_incorrect", user_id: null });
+  assert.deepEqual([closed, ended].map(sentenceOf), ["Closed by the page", "Closed by the gateway: token expired"]);
+  assert.deepEqual([sentenceOf(refused), toneOf(refused)], ["Refused from https://shop.example: user hmac is incorrect", "warning"]);
+  const ids = [opened, closed, ended, refused].map(({ id }) => id);
+  assert.deepEqual([...ids].sort(), ids);
 });

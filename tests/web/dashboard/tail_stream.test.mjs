@@ -24,6 +24,7 @@ function told(...answers) {
       opened: () => log.push("opened"),
       record: ({ id }) => log.push(id),
       reset: () => log.push("reset"),
+      lost: (count) => log.push(`lost ${count}`),
       state(state, refusal) {
         log.push(refusal ? `${state} ${refusal.status}` : state);
         if (state === "ended") resolve(log);
@@ -60,7 +61,8 @@ test("a tail waits longer after each failure, and as long as a refusal demands",
   ]);
 });
 
-test("events that the log no longer has are told", async () => {
+test("events that the log or the server no longer has are told", async () => {
+  assert.ok((await told(stream("event: dropped\ndata: {\"count\":7}\n\n"), GONE())).includes("lost 7"));
   assert.ok((await told(stream('event: reset\ndata: {"reason":"event_expired"}\n\n'), GONE())).includes("reset"));
 });
 

@@ -43,6 +43,7 @@ const SENTENCES: Record<string, (context: Context) => string> = {
 
 /** Return what happened, as a sentence without a full stop. */
 export function sentenceOf({ type, log, context = {} }: ProjectEvent): string {
+  if (type.startsWith("connection.")) return log;
   const sentence = SENTENCES[type]?.(context);
   if (sentence) return sentence;
   const detail = context.reason ?? context.fields ?? context.integration ?? context.kind;
@@ -56,6 +57,7 @@ export function toneOf({ type, level, context = {} }: ProjectEvent): Tone {
     if (context.state === "delivered") return "ok";
     return FAILED.includes(context.state as string) ? "danger" : context.state === "unknown" ? "warning" : "plain";
   }
+  if (type === "connection.opened") return "ok";
   return level === "warning" ? "warning" : "plain";
 }
 

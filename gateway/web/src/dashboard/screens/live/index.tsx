@@ -10,11 +10,12 @@ import { Button } from "../../kit/button.tsx";
 import { CopyCurl } from "../../kit/copy.tsx";
 import { Empty, NothingMatches } from "../../kit/states.tsx";
 import { Page } from "../../kit/page.tsx";
+import { Tabs } from "../../kit/tabs.tsx";
 import type { ScreenProps } from "../../screens.ts";
 import { EventDrawer } from "./event_drawer.tsx";
 import { TailFilters } from "./filters.tsx";
 import { Rows } from "./rows.tsx";
-import { sourceOf } from "./source.ts";
+import { connectionsOf, eventsOf } from "./source.ts";
 import styles from "./live.css";
 import { type Tail, useTail } from "./use_tail.ts";
 
@@ -27,7 +28,10 @@ export default function Live({ projectId }: ScreenProps) {
   const filters = useFilters("type", "user", "channel");
   const [paused, setPaused] = useParam("paused");
   const [shownId] = useParam("event");
-  const tail = useTail(`${projectId} ${filters.key}`, sourceOf(projectId, filters.values));
+  const [show] = useParam("show");
+  const connections = show === "connections";
+  const source = connections ? connectionsOf(projectId, filters.values) : eventsOf(projectId, filters.values);
+  const tail = useTail(`${projectId} ${show} ${filters.key}`, source);
   const scroller = useRef<HTMLDivElement>(null);
   const isPaused = paused !== "";
   useEffect(() => (isPaused ? tail.hold() : followIfAtStart()), [isPaused, filters.key]);
@@ -45,22 +49,30 @@ export default function Live({ projectId }: ScreenProps) {
   useKeys({ p: () => setPaused(isPaused ? null : "1"), ".": showNewest });
 
   const shown = tail.rows.find(({ id }) => id === shownId);
-  const query = { type: filters.values.type, user: filters.values.user };
+  const call = connections
+    ? { path: "/v2/connections/tail", query: { type: filters.values.type } }
+    : { path: "/v2/events/tail", query: { type: filters.values.type, user: filters.values.user } };
+  const tabs = [
+    { id: "events", label: t("Events") },
+    { id: "connections", label: t("Connections") },
+  ];
+  const choose = (id: string) => setParams({ show: id === "events" ? null : id, type: null, user: null, channel: null, event: null });
   return (
     <Page
       title={t("Live")}
-      text={t("Events of this project as they happen.")}
+      text={connections ? t("Connections of this project's users as they open and close. Nothing is stored.") : t("Events of this project as they happen.")}
       actions={
         <>
           <TailStatus tail={tail} paused={isPaused} />
-          <CopyCurl call={{ path: "/v2/events/tail", query }} />
+          <CopyCurl call={call} />
           <Button icon={isPaused ? "play" : "pause"} onClick={() => setPaused(isPaused ? null : "1")}>
             {isPaused ? t("Resume") : t("Pause")}
           </Button>
         </>
       }
     >
-      <TailFilters filters={filters} />
+      <Tabs segmented label={t("What is shown")} tabs={tabs} value={connections ? "connections" : "events"} onChange={choose} />
+      <TailFilters filters={filters} connections={connections} />
       <Interruption tail={tail} />
       <div class="tail-frame">
         {tail.waiting > 0 && (
@@ -72,12 +84,13 @@ export default function Live({ projectId }: ScreenProps) {
           {tail.rows.length > 0 ? (
             <Rows projectId={projectId} rows={tail.rows} current={shownId} />
           ) : (
-            <Nothing tail={tail} projectId={projectId} filters={filters} />
+            <Nothing tail={tail} connections={connections} projectId={projectId} filters={filters} />
           )}
         </div>
         <footer class="tail-foot quiet">
           <span>{plural(tail.rows.length, "{n} event", "{n} events")}</span>
           {tail.dropped > 0 && <span>{t("{n} older ones dropped: this page keeps the newest 1,000", { n: number(tail.dropped) })}</span>}
+          {tail.lost > 0 && <span>{t("{n} not received: the gateway had no room for them", { n: number(tail.lost) })}</span>}
           {tail.rows.length > 0 && (
             <Button kind="quiet" size="small" onClick={tail.clear}>
               {t("Clear")}
@@ -123,24 +136,25 @@ function Interruption({ tail: { state, refusal, gap } }: { tail: Tail }) {
 
 interface NothingProps {
   tail: Tail;
+  connections: boolean;
   projectId: string;
   filters: { active: boolean; clear: () => void };
 }
 
-function Nothing({ tail, projectId, filters }: NothingProps) {
+function Nothing({ tail, projectId, filters, connections }: NothingProps) {
   if (!tail.loaded) return null;
   if (filters.active) return <NothingMatches onClear={filters.clear} />;
   return (
     <Empty
       icon="live"
-      title={tail.state === "live" ? t("Waiting for events") : t("No events")}
+      title={connections ? t("Waiting for connections") : t("Waiting for events")}
       action={
-        <Button icon="compose" href={`projects/${projectId}/compose`}>
+        !connections && <Button icon="compose" href={`projects/${projectId}/compose`}>
           {t("Send a notification")}
         </Button>
       }
     >
-      {t("Whatever happens in this project appears here within a second.")}
+      {connections ? t("A page that connects, leaves or is refused appears here within a second.") : t("Whatever happens in this project appears here within a second.")}
     </Empty>
   );
 }

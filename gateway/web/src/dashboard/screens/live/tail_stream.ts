@@ -21,6 +21,8 @@ export interface TailSink {
   record(data: any, id: string): void;
   /** The server no longer has the events after the last one: some may be missing. */
   reset(): void;
+  /** The server had no room for some records. */
+  lost(count: number): void;
   state(state: TailState, refusal?: Refusal): void;
 }
 
@@ -85,6 +87,7 @@ async function read(
     if (done) return parser.retryMs ?? FIRST_RETRY_MS;
     for (const { event, data, id } of parser.push(decoder.decode(value, { stream: true }))) {
       if (event === "reset") sink.reset();
+      else if (event === "dropped") sink.lost(JSON.parse(data).count);
       else if (event === "message") {
         sink.record(JSON.parse(data), id);
         if (id) received(id);

@@ -17,6 +17,8 @@ export interface Tail {
   readonly dropped: number;
   /** Whether the server no longer had all events after an interruption. */
   readonly gap: boolean;
+  /** How many rows the server had no room for. */
+  readonly lost: number;
   /** Whether the latest events before the tail was opened are there. */
   readonly loaded: boolean;
   hold(): void;
@@ -28,6 +30,8 @@ export interface Source {
   readonly open: OpenTail;
   /** Return the latest events. */
   readonly latest: (signal: AbortSignal) => Promise<readonly ProjectEvent[]>;
+  /** Return a record of the stream as an event. */
+  readonly read: (data: any) => ProjectEvent;
   readonly matches: (event: ProjectEvent) => boolean;
 }
 
@@ -68,12 +72,14 @@ export function useTail(key: string, source: Source): Tail {
           () => change({ loaded: true }), // the tail itself shows whether the gateway can be reached
         );
       },
-      record(event: ProjectEvent) {
+      record(data) {
+        const event = source.read(data);
         if (!source.matches(event)) return;
         arrived.push(event);
         timer ??= setTimeout(show, SHOW_EVERY_MS);
       },
       reset: () => change({ gap: true }),
+      lost: (count) => change({ lost: current.current.lost + count }),
       state: (state, refusal) => change({ state, refusal }),
     });
     return () => {
@@ -98,4 +104,4 @@ export function useTail(key: string, source: Source): Tail {
   };
 }
 
-const NEW = { state: "connecting" as TailState, refusal: undefined, gap: false, loaded: false };
+const NEW = { state: "connecting" as TailState, refusal: undefined, gap: false, lost: 0, loaded: false };

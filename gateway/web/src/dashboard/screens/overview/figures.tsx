@@ -22,7 +22,7 @@ export function Figures({ projectId, overview }: { projectId: string; overview: 
   return (
     <>
       <Stats>
-        <Stat label={t("Connections")} value={number(connections.total)} note={transports || t("No page is open")} href={`projects/${projectId}/live?type=connection`} />
+        <Stat label={t("Connections")} value={number(connections.total)} note={transports || t("No page is open")} href={`projects/${projectId}/live?show=connections`} />
         <Stat label={t("Sent a minute")} value={number(sends.last_minute)} note={t("{n} in the last hour", { n: number(sends.last_hour) })} href={`projects/${projectId}/notifications`} />
         <Stat
           label={t("Failures in the last hour")}

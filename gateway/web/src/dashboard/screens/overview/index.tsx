@@ -1,5 +1,6 @@
 /** The start of a project: a checklist until somebody has seen a notification, then how the project is doing. */
 
+import { useRef } from "preact/hooks";
 import { data, projectApi } from "../../core/api.ts";
 import { useQuery } from "../../core/query.ts";
 import { adoptStyles } from "../../core/styles.ts";
@@ -31,7 +32,10 @@ export default function OverviewScreen({ projectId }: ScreenProps) {
     everyMs: chosen === "0" ? FIGURES_EVERY_MS : CHECKLIST_EVERY_MS,
   });
   const isDone = query.data !== undefined && isComplete(query.data.milestones);
-  const isChecklist = chosen === "1" || (chosen === "" && query.data !== undefined && !isDone);
+  // Who has seen it turn green is not taken away from it.
+  const wasOpen = useRef(false);
+  const isChecklist = chosen === "1" || (chosen === "" && query.data !== undefined && (!isDone || wasOpen.current));
+  wasOpen.current = isChecklist;
   const toggle = (
     <Button kind="quiet" icon={isChecklist ? "overview" : "check"} onClick={() => choose(isChecklist ? "0" : "1")}>
       {isChecklist ? t("Show the figures") : t("Setup checklist")}

@@ -39,13 +39,19 @@ const PATIENT = new Set(["recipients_never_connected", "not_stored"]);
 /** Return the reasons that the gateway saw. */
 export function seenReasons(hints: readonly Hint[]): Reason[] {
   return hints.map(({ code, text, remedy, times, origin, users }) => {
-    const [why, how] = TEXTS[code]?.(origin ?? t("an unknown origin")) ?? [text.replace(/\.?$/, "."), remedy ?? ""];
-    const page = origin && code !== "origin_not_allowed" ? t("Page: {origin}.", { origin }) : "";
+    const [why, how] = TEXTS[code]?.(pageOf(origin)) ?? [text.replace(/\.?$/, "."), remedy ?? ""];
+    const page = origin && code !== "origin_not_allowed" ? t("Page: {origin}.", { origin: pageOf(origin) }) : "";
     const who = users.map(({ external_id, email, id }) => external_id ?? email ?? id).join(", ");
     const whom = who && t("Users: {who}.", { who });
     const often = times > 0 && !users.length ? plural(times, "Seen once in the last minutes.", "Seen {n} times in the last minutes.") : "";
     return { seen: true, prompt: !PATIENT.has(code), text: [why, page, whom, often].filter(Boolean).join(" "), remedy: how };
   });
+}
+
+/** Return the origin of a page in words. One that is opened as a file has the origin `null`. */
+function pageOf(origin: string | null): string {
+  if (origin === "null") return t("a file");
+  return origin ?? t("an unknown origin");
 }
 
 /** Return why no page may have connected that the gateway knows nothing of. */
