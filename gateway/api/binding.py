@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from starlette.types import ASGIApp
 
+from gateway.api.admin import mail_frame
 from gateway.api.admin import pages as admin_pages
 from gateway.api.admin.access import AdminAccess
 from gateway.api.admin.mirror import Mirror
@@ -492,7 +493,10 @@ class ApiBuilder:
         if not self.admin.is_on:
             return []
         own = [each for each in operations if each.row.path.startswith(ADMIN_PATH)]
-        served = bind(admin_pages.AdminPagesResource(StaticFiles()), admin_pages.OPERATIONS)
+        served = [
+            *bind(mail_frame.MailFrameResource(), mail_frame.OPERATIONS),
+            *bind(admin_pages.AdminPagesResource(StaticFiles()), admin_pages.OPERATIONS),
+        ]
         return [*own, *Mirror(self.directory).operations(operations), *served]
 
     def demo_operations(self) -> list[BoundOperation]:

@@ -60,7 +60,7 @@ DASHBOARD_LAYERS = {
 }
 """What the folders of the dashboard import. Of another folder, they may import types as well."""
 
-SHARED = {"core", "kit", "chart", "parts"}
+SHARED = {"core", "kit", "chart", "parts", "preview"}
 """What screens and parts import, beside their own folder."""
 
 

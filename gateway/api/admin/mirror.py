@@ -56,7 +56,7 @@ DEMANDS: tuple[tuple[str, Demand], ...] = (
     (r"POST /v2/users/.*/retry", _EDIT),
     (r"DELETE /v2/users/{user}/channels/{channel}/suppressions", _EDIT),
     (r"POST /v2/webhooks/endpoints/{endpoint_id}/messages/{message_id}/retry", _EDIT),
-    (r"POST /v2/integrations/templates/preview", _VIEW),
+    (r"POST /v2/(integrations/templates/preview|previews)", _VIEW),
     (r"POST /v2/delivery/tests/{integration}", _EDIT),
     (rf"{_UNSAFE} (/v2)?/notifications/.*", _EDIT),
     (rf"{_UNSAFE} (/notification_preferences|/v2/channels/user_preferences)", _EDIT),

@@ -18,10 +18,13 @@ DIRECTORY = "dashboard"
 POLICY = policy(
     base_uri="'self'",
     font_src="'self'",
+    frame_src="'self'",
+    img_src="'self' data: https:",
     require_trusted_types_for="'script'",
     trusted_types="inbox-html inbox-push",
 )
-"""The page's own files, and the policies of Trusted Types that the bell creates for its preview."""
+"""The page's own files, the frame of mails, images of notifications, and the policies of Trusted Types that the bell
+creates for its preview."""
 
 _HEADERS = {
     "Cache-Control": REVALIDATED,

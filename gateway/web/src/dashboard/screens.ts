@@ -30,9 +30,12 @@ export interface Screen {
 /** The screens of a project. */
 export const PROJECT_SCREENS: readonly Screen[] = [
   { path: "overview", title: () => t("Overview"), icon: "overview", role: "viewer", key: "o", load: () => import("./screens/overview/index.tsx") },
+  { path: "compose", title: () => t("Compose"), icon: "compose", role: "editor", key: "c", load: () => import("./screens/compose/index.tsx") },
   { path: "users", title: () => t("Users"), icon: "users", role: "viewer", key: "u", load: () => import("./screens/users/index.tsx") },
   { path: "deliveries", title: () => t("Deliveries"), icon: "deliveries", role: "viewer", key: "d", load: () => import("./screens/deliveries/index.tsx") },
   { path: "live", title: () => t("Live"), icon: "live", role: "viewer", key: "l", load: () => import("./screens/live/index.tsx") },
+  { path: "design", title: () => t("Inbox design"), icon: "design", role: "viewer", key: "i", load: () => import("./screens/design/index.tsx") },
+  { path: "keys", title: () => t("Keys"), icon: "keys", role: "admin", key: "k", load: () => import("./screens/keys/index.tsx") },
   { path: "usage", title: () => t("Usage"), icon: "usage", role: "viewer", key: "y", load: () => import("./screens/usage/index.tsx") },
 ];
 
