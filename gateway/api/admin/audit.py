@@ -22,7 +22,7 @@ from gateway.store.projects import ProjectStore
 
 EXPORTED_AT_ONCE = 200
 
-_ID = r"[0-9]{1,20}-[0-9]{1,20}"
+_ID = r"[1-9][0-9]{0,14}-[0-9]{1,15}"
 
 FILTERS = (
     Formed("project", "Only entries about the project with this number.", "a number", r"[0-9]{1,15}"),

@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from gateway.api.admin.shapes import TAG
 from gateway.api.core.call import CHANGED
 from gateway.api.core.operation import AnyOperation
 from gateway.api.core.requests import ApiRequest
@@ -71,7 +72,7 @@ class Action:
     @classmethod
     def of_row(cls, row: AnyOperation) -> "Action":
         """Return the action of a row. A mirrored one has the id of the operation that it mirrors."""
-        return cls(row.method, row.path.removeprefix(MIRROR), row.summary)
+        return cls(row.method, row.path if row.tag == TAG else row.path.removeprefix(MIRROR), row.summary)
 
 
 MIRROR = "/admin/api/projects/{project_id}"

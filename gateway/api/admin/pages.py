@@ -35,10 +35,6 @@ _HEADERS = {
     "X-Frame-Options": "DENY",
 }
 
-_OWN = ("api", "files")
-"""The first parts of paths that are no route of the page."""
-
-
 MAX_DEPTH = 20
 """The most slashes of a path that is a route of the page. A copy of the page is kept for each number."""
 
@@ -53,8 +49,6 @@ class AdminPagesResource:
     async def page(self, call: PublicCall) -> Response:
         """Return the page of the dashboard."""
         path = call.request.path_params.get("client_route", "")
-        if path.partition("/")[0] in _OWN:
-            raise not_found("Page")
         slashes: int = call.request.noted(TRAILING_SLASHES) or 0
         depth = len(path.split("/")) - 1 + slashes if path else 0
         if depth > MAX_DEPTH:

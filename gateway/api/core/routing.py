@@ -11,6 +11,7 @@ from contextlib import AbstractAsyncContextManager
 from typing import Any
 from urllib.parse import unquote
 
+from starlette.convertors import Convertor, register_url_convertor
 from starlette.responses import Response
 from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -28,8 +29,25 @@ TRAILING_SLASHES = "inbox.trailing_slashes"
 
 _WITHOUT_PREFIX = "inbox.without_prefix"
 
-_FREE_TEXT = re.compile(r"{(topic|device_token|user|user_id|user_or_token|client_route)}")
-"""Path parameters that contain names chosen by users, of which an encoded slash is a part; and routes of a page."""
+_FREE_TEXT = re.compile(r"{(topic|device_token|user|user_id|user_or_token)}")
+"""Path parameters that contain names chosen by users. An encoded slash in them belongs to the name."""
+
+
+class _ClientRoute(Convertor[str]):
+    """A path below that of the dashboard, whose page routes it: any but those of operations and files."""
+
+    regex = r"(?!(api|files)(/|$)).*"
+
+    def convert(self, value: str) -> str:
+        """Return the path as it is."""
+        return value
+
+    def to_string(self, value: str) -> str:
+        """Return the path as it is."""
+        return value
+
+
+register_url_convertor("client_route", _ClientRoute())
 
 _Responder = Callable[[ApiRequest], Any]
 """Returns the response to a request, in a coroutine."""
@@ -37,7 +55,7 @@ _Responder = Callable[[ApiRequest], Any]
 
 def route_path(path: str) -> str:
     """Return the path of an operation as Starlette's routes spell it."""
-    return _FREE_TEXT.sub(r"{\1:path}", path)
+    return _FREE_TEXT.sub(r"{\1:path}", path).replace("{client_route}", "{client_route:client_route}")
 
 
 def application(

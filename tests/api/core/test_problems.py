@@ -33,6 +33,7 @@ from gateway.domain.errors import ErrorCode
 from gateway.domain.principal import User
 from gateway.domain.proxy import Proxies
 from gateway.store import keys
+from tests.api.admin.admins import PASSWORD, invited, owner_of, signed_in
 from tests.api.core.calls import request_of
 from tests.api.inbox import notification
 from tests.api.tokens import bearer, claims_of, token
@@ -479,6 +480,80 @@ def _(bench: Bench) -> Answer:
             return bench.store.send()
         finally:
             admin.config_set("min-replicas-to-write", "0")
+
+
+# ---- admins
+
+ADMINS = "/admin/api"
+
+
+@recipe("session_needed")
+def _(bench: Bench) -> Answer:
+    return bench.call("GET", f"{ADMINS}/me", {})
+
+
+@recipe("email_or_password_incorrect")
+def _(bench: Bench) -> Answer:
+    return bench.call("POST", f"{ADMINS}/login", {}, json={"email": "eve@example.com", "password": "no password"})
+
+
+@recipe("too_many_tries")
+def _(bench: Bench) -> Answer:
+    # From an address that no other test has.
+    headers = {"X-Forwarded-For": "192.0.2.77", "X-Forwarded-Proto": "https"}
+    for _attempt in range(6):
+        given = {"email": f"{uuid4()}@example.com", "password": "no password"}
+        answer = bench.call("POST", f"{ADMINS}/login", headers, json=given)
+    return answer
+
+
+@recipe("role_too_low")
+def _(bench: Bench) -> Answer:
+    with signed_in(bench.gateway, invited(bench.gateway, {"*": "viewer"})) as client:
+        return read(client.post("/projects", json={"name": "Shop"}))
+
+
+@recipe("confirmation_required")
+def _(bench: Bench) -> Answer:
+    gateway = bench.store.gateway
+    with signed_in(gateway, owner_of(gateway)[0]) as client:
+        with bench.store.admin() as store:
+            store.hset(keys.admin_session(client.get("/me").json()["session_id"]), "confirmed_until", "0")
+        return read(client.post("/projects/1/secret"))
+
+
+@recipe("cross_site")
+def _(bench: Bench) -> Answer:
+    with signed_in(bench.gateway, owner_of(bench.gateway)[0]) as client:
+        return read(client.post("/logout", headers={"Sec-Fetch-Site": "cross-site"}))
+
+
+@recipe("needs_https")
+def _(bench: Bench) -> Answer:
+    given = {"email": owner_of(bench.gateway)[0], "password": PASSWORD}
+    return bench.call("POST", f"{ADMINS}/login", {"Host": "inbox.example.com"}, json=given)
+
+
+@recipe("setup_link_ended")
+def _(bench: Bench) -> Answer:
+    return bench.call("POST", f"{ADMINS}/link", {}, json={"token": "no token"})
+
+
+@recipe("last_owner")
+def _(bench: Bench) -> Answer:
+    email, token = owner_of(bench.strict)
+    admins = bench.strict.url + f"{ADMINS}/admins"
+    (owner,) = httpx.get(admins, headers=bearer(token), timeout=30).json()["data"]
+    assert owner["email"] == email
+    return read(httpx.delete(f"{admins}/{owner['id']}", headers=bearer(token), timeout=30))
+
+
+@recipe("content_type_not_supported")
+def _(bench: Bench) -> Answer:
+    return bench.call("POST", f"{ADMINS}/login", {}, data={"email": "eve@example.com", "password": "no password"})
+
+
+# ---- the store
 
 
 @recipe("store_data_broken")
