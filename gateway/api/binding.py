@@ -65,6 +65,7 @@ from gateway.api.v2 import (
     revocations,
     sent,
     slack_installations,
+    storage,
     suppressions,
     template_preview,
     tokens,
@@ -137,6 +138,7 @@ from gateway.store.recipient_search import RecipientSearch
 from gateway.store.recipient_states import RecipientStates
 from gateway.store.redis.client import FunctionClient
 from gateway.store.sent_recipients import SentRecipients
+from gateway.store.storage import StorageEstimator
 from gateway.store.subscriptions import SubscriptionStore
 from gateway.store.tokens import TokenStore
 from gateway.store.usage import UsageReader
@@ -302,6 +304,7 @@ class ApiBuilder:
                 ),
                 connection_tail.OPERATIONS,
             ),
+            *bind(storage.StorageResource(StorageEstimator(client, directory)), storage.OPERATIONS),
             *bind(usage.UsageResource(usage_reader, self.activity), usage.OPERATIONS),
             *bind(
                 overview.OverviewResource(

@@ -47,6 +47,7 @@ from gateway.api.v2 import (
     revocations,
     sent,
     slack_installations,
+    storage,
     suppressions,
     template_preview,
     tokens,
@@ -82,6 +83,7 @@ OPERATIONS: list[AnyOperation] = [
     # Before the users, whose names may contain slashes.
     *user_connections.OPERATIONS,
     *connection_tail.OPERATIONS,
+    *storage.OPERATIONS,
     *usage.OPERATIONS,
     *overview.OPERATIONS,
     *delivery_config.OPERATIONS,

@@ -228,6 +228,11 @@ def live_connections(project_id: ProjectId) -> str:
     return f"{PREFIX}{{{project_id}}}:live"
 
 
+def storage(project_id: ProjectId) -> str:
+    """string: what the project stores, in JSON, as it was last measured. 600 s."""
+    return f"{PREFIX}{{{project_id}}}:storage"
+
+
 def milestones(project_id: ProjectId) -> str:
     """hash: milestone -> the unix ms at which the project first reached it. For ever."""
     return f"{PREFIX}{{{project_id}}}:milestones"

@@ -22,9 +22,23 @@ CALLS_AT_ONCE = 256
 _MAX_NODES = 1024
 """The maximum number of primaries that the cursor of a scan can encode. Redis advises against more in a cluster."""
 
+MEMORY_USAGE = "MEMORY USAGE"
+
 _READING = frozenset(
     (
-        *("EXISTS", "GET", "GETRANGE", "LRANGE", "MGET", "SPUBLISH", "STRLEN", "TTL", "XREVRANGE"),
+        *(
+            "EXISTS",
+            "GET",
+            "GETRANGE",
+            "LRANGE",
+            "MGET",
+            "SPUBLISH",
+            "STRLEN",
+            "TTL",
+            "XLEN",
+            "XREVRANGE",
+            MEMORY_USAGE,
+        ),
         *("HEXISTS", "HGET", "HGETALL", "HLEN", "HMGET", "HSCAN", "HVALS"),
         *("SCARD", "SMEMBERS", "SRANDMEMBER", "ZCOUNT", "ZRANDMEMBER", "ZRANGE"),
     )
@@ -136,7 +150,7 @@ class FunctionClient:
         if commands and commands[0][0] != "SPUBLISH":
             self._check_refusal()
         packed = [
-            Command(str(words[0]), _key(words), pack(words), words[0] not in _READING, repeatable=True)
+            Command(str(words[0]), _key(words), _packed(words), words[0] not in _READING, repeatable=True)
             for words in commands
         ]
         replies = await self._router.send(packed)
@@ -241,6 +255,12 @@ class FunctionClient:
         refusal = self.refusal()
         if refusal is not None:
             raise refusal
+
+
+def _packed(words: tuple[Argument, ...]) -> bytes:
+    if words[0] == MEMORY_USAGE:  # the name of one command, in two words
+        return pack(("MEMORY", "USAGE", *words[1:]))
+    return pack(words)
 
 
 def _key(words: tuple[Argument, ...]) -> str | bytes:
