@@ -100,10 +100,10 @@ class JobRecord(NamedTuple):
 
 
 class JobStatus(NamedTuple):
-    """The status of a job, and when it was accepted."""
+    """The status of a job, and the place in the user index that a broadcast has reached."""
 
     status: str
-    created_ms: int
+    place: int
 
 
 class JobPage(NamedTuple):
@@ -236,10 +236,12 @@ class JobStore:
         """Return the statuses of jobs, in order, None for each that is not of this kind. Their plans are not read."""
         if not job_ids:
             return []
-        reads = [("HMGET", keys.job(project_id, each), "kind", "status", "created_ms") for each in job_ids]
+        reads = [("HMGET", keys.job(project_id, each), "kind", "status", "cursor") for each in job_ids]
         return [
-            JobStatus(status.decode(), int(created_ms)) if stored == kind.value.encode() else None
-            for stored, status, created_ms in await self._client.commands(*reads)
+            JobStatus(status.decode(), int(cursor) if cursor.isdigit() else 0)
+            if stored == kind.value.encode()
+            else None
+            for stored, status, cursor in await self._client.commands(*reads)
         ]
 
     async def list_page(

@@ -22,6 +22,8 @@ from gateway.domain.ids import ProjectId, UserId
 from gateway.domain.notification import State, stored_categories
 from gateway.domain.project_event import event_id, place_of
 from gateway.domain.times import rfc3339
+from gateway.sending.plans import BroadcastPlan, decode_broadcast
+from gateway.sending.recipients import audience_name
 from gateway.sending.sent_list import SentEntry, SentFilter, SentList, SentPage
 from gateway.sending.sent_report import SentReader, percent
 from gateway.store.directory import Directory
@@ -95,12 +97,17 @@ class SentDetail(msgspec.Struct):
 
     The counts are exact for up to 500 recipients. Of more, they are estimates from `examined` random recipients, and
     wrong by more than `margin` recipients for one sample in 20. `notification` is null if no recipient has it any more.
+    Of a broadcast, `progress_percent` is how much of the audience has been processed, and `failures` of how many
+    recipients without success.
     """
 
     id: Uuid
     sent_at: Time | None
+    audience: str
     is_broadcast: bool
     status: str | None
+    progress_percent: float | None
+    failures: int
     recipients: int
     in_inbox: int
     seen: int
@@ -178,29 +185,43 @@ class SentResource:
         """
         notification_id = call.uuid("notification_id", "Notification")
         project_id = call.project.id
-        (status,) = await self.jobs.statuses(JobKind.BROADCAST, project_id, [str(notification_id)])
+        record = await self.jobs.read(JobKind.BROADCAST, project_id, str(notification_id))
         report = await self.reader.report(project_id, notification_id)
-        if not report.recipients and status is None and _is_new(notification_id):
+        if not report.recipients and record is None and _is_new(notification_id):
             await asyncio.sleep(2 * FLUSH_SECONDS)  # its events may be on their way to the log
             report = await self.reader.report(project_id, notification_id)
-        if not report.recipients and status is None:
+        if not report.recipients and record is None:
             raise not_found("Notification", "It was not sent in this project, or too long ago.")
         content = await self.reader.content(project_id, notification_id)
         with decoding("a notification"):
             item = msgspec.json.decode(content) if content is not None else None
-        sent_at = (item or {}).get("sent_at") or _sent_at(notification_id) or (status and status.created_ms // 1000)
+        sent_at = (item or {}).get("sent_at") or _sent_at(notification_id) or (record and record.created_ms // 1000)
+        with decoding("a broadcast"):
+            plan = decode_broadcast(record.payload) if record is not None else None
+        named = "user" if report.recipients == 1 else "users"
         return json_response(
             {
                 "id": str(notification_id),
                 "sent_at": rfc3339(sent_at) if sent_at else None,
-                "is_broadcast": status is not None,
-                "status": status and status.status,
+                "audience": audience_name(plan.recipients) if plan is not None else named,
+                "is_broadcast": record is not None,
+                "status": record and record.status,
+                "progress_percent": await self._progress(project_id, str(notification_id), plan),
+                "failures": record.counts["failures"] if record is not None else 0,
                 **report._asdict(),
                 "delivered_percent": percent(report.in_inbox, report.recipients),
                 "read_percent": percent(report.read, report.in_inbox),
                 "notification": item and {name: item[name] for name in _CONTENT if name in item},
             }
         )
+
+    async def _progress(self, project_id: ProjectId, broadcast_id: str, plan: BroadcastPlan | None) -> float | None:
+        if plan is None:
+            return None
+        (found,) = await self.jobs.statuses(JobKind.BROADCAST, project_id, [broadcast_id])
+        if found is None or found.status == "processed":
+            return 100.0
+        return percent(min(found.place, plan.user_count), plan.user_count) or 0.0
 
     async def list_recipients(self, call: ProjectCall) -> Response:
         """Return a page of the recipients of a notification, each with what became of it.

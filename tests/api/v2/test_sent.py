@@ -167,8 +167,17 @@ async def test_a_broadcast_to_many_is_sampled_and_says_how_exact_that_is(desk: D
     for user in people[:5]:
         await desk.act(user, f"/notifications/{sent}/read")
     found = await desk.get(f"/v2/sent/{sent}")
-    counts = ("recipients", "in_inbox", "examined", "is_exact", "status", "is_broadcast")
-    assert [found[name] for name in counts] == [700, 700, 500, False, "processed", True]
+    counts = (
+        "recipients",
+        "in_inbox",
+        "examined",
+        "is_exact",
+        "status",
+        "is_broadcast",
+        "progress_percent",
+        "audience",
+    )
+    assert [found[name] for name in counts] == [700, 700, 500, False, "processed", True, 100, "users"]
     assert abs(found["read"] - 5) <= max(15, found["margin"])
     assert 0 < found["margin"] < 30
     assert (await desk.get(f"/v2/sent/{sent}/recipients"))["total"] == 700

@@ -31,6 +31,8 @@ export interface Screen {
 export const PROJECT_SCREENS: readonly Screen[] = [
   { path: "overview", title: () => t("Overview"), icon: "overview", role: "viewer", key: "o", load: () => import("./screens/overview/index.tsx") },
   { path: "compose", title: () => t("Compose"), icon: "compose", role: "editor", key: "c", load: () => import("./screens/compose/index.tsx") },
+  { path: "notifications", title: () => t("Notifications"), icon: "bell", role: "viewer", key: "n", load: () => import("./screens/notifications/index.tsx") },
+  { path: "broadcasts", title: () => t("Broadcasts"), icon: "broadcast", role: "viewer", key: "b", load: () => import("./screens/broadcasts/index.tsx") },
   { path: "users", title: () => t("Users"), icon: "users", role: "viewer", key: "u", load: () => import("./screens/users/index.tsx") },
   { path: "deliveries", title: () => t("Deliveries"), icon: "deliveries", role: "viewer", key: "d", load: () => import("./screens/deliveries/index.tsx") },
   { path: "live", title: () => t("Live"), icon: "live", role: "viewer", key: "l", load: () => import("./screens/live/index.tsx") },
