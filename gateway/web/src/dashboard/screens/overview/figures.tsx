@@ -9,6 +9,7 @@ import { Card, Stat, Stats } from "../../kit/page.tsx";
 import { Failure, Skeleton } from "../../kit/states.tsx";
 import { withinMinutes } from "./series.ts";
 import { Failures } from "./failures.tsx";
+import { Health } from "./health.tsx";
 import type { Overview } from "./index.tsx";
 
 const CHARTS_EVERY_MS = 10_000;
@@ -39,7 +40,10 @@ export function Figures({ projectId, overview }: { projectId: string; overview: 
         />
       </Stats>
       <Charts projectId={projectId} />
-      <Failures projectId={projectId} failures={overview.latest_failures} />
+      <div class="overview-halves">
+        <Failures projectId={projectId} failures={overview.latest_failures} />
+        <Health />
+      </div>
     </>
   );
 }
