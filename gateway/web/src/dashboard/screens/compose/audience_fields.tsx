@@ -130,7 +130,7 @@ function ClauseRow({ clause, first, join, onJoin, onChange, onRemove }: ClausePr
   const isCustom = clause.attribute.startsWith(CUSTOM);
   const attributes = [
     ...ATTRIBUTES.map((name) => ({ value: name, label: name })),
-    { value: CUSTOM, label: t("custom attribute") },
+    { value: CUSTOM, label: t("custom") },
   ];
   return (
     <div class="clause">

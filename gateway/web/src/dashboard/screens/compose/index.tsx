@@ -69,13 +69,14 @@ function Editor({ projectId }: { projectId: string }) {
   const inbox = useQuery(`${projectId} inbox design`, (signal) => inboxOf(projectId, signal));
   const problems = problemsOf(draft);
   const isReady = Object.keys(problems).length === 0;
+  const isNobody = audience.data?.count === 0 && audience.data.is_exact;
   const isCounted = debounced === draft && audience.data !== undefined && !audience.error;
   const broadcast = useMemo(() => broadcastOf(draft), [draft]);
   const warnings = warningsOf(draft, preview.data);
 
   async function send(): Promise<void> {
     setTouched(true);
-    if (!isReady || !isCounted) {
+    if (!isReady || !isCounted || isNobody) {
       form.current?.querySelector<HTMLElement>("[aria-invalid]")?.focus();
       return;
     }
@@ -148,8 +149,12 @@ function Editor({ projectId }: { projectId: string }) {
       <div class="compose-foot">
         <TestToMe projectId={projectId} content={content} disabled={!!(problems.title || problems.attributes || problems.category)} />
         <span class="compose-space" />
-        <Button kind="primary" icon="send" onClick={send} busy={isReady && !isCounted && !audience.error}>
-          {isReady && audience.data ? t("Send to {people}", { people: peopleIn(audience.data) }) : t("Send")}
+        <Button kind="primary" icon="send" onClick={send} disabled={isNobody} busy={isReady && !isCounted && !audience.error}>
+          {isNobody
+            ? t("Nobody to send to")
+            : isReady && audience.data
+              ? t("Send to {people}", { people: peopleIn(audience.data) })
+              : t("Send")}
         </Button>
       </div>
     </Page>
