@@ -187,6 +187,15 @@ class Settings:
         "Whether the dashboard is served at `/admin`, for people with an account: `inbox-gateway admin create`.",
         choices=("on", "off"),
     )
+    admin_host: str = _setting(
+        "", "Address on which the dashboard is served if INBOX_ADMIN_PORT is set; by default INBOX_HOST.", read=_host
+    )
+    admin_port: int = _setting(
+        0,
+        "Port on which the dashboard is served. Other ports then respond to `/admin` with 404. 0 is INBOX_PORT.",
+        least=0,
+        most=65535,
+    )
     admin_email: str = _setting(
         "",
         "Email of an owner of the dashboard who is created at start. An existing admin is not changed.",
@@ -402,6 +411,8 @@ def _contradictions(values: Mapping[str, Any]) -> Iterator[str]:
         yield "INBOX_BOOTSTRAP_API_SECRET must differ from INBOX_BOOTSTRAP_API_KEY, which is public"
     if bool(values.get("admin_email")) != bool(values.get("admin_password_file")):
         yield "INBOX_ADMIN_EMAIL and INBOX_ADMIN_PASSWORD_FILE belong together: set both or neither"
+    if values.get("admin_host") and not values.get("admin_port"):
+        yield "INBOX_ADMIN_HOST needs INBOX_ADMIN_PORT: the dashboard is otherwise served on INBOX_HOST and INBOX_PORT"
     own, durability, memory_mb = values.get("redis_url"), values.get("durability"), values.get("valkey_memory_mb", 0)
     if own and durability in ("memory", "disk"):
         yield (

@@ -11,6 +11,8 @@ from starlette.types import ASGIApp
 from gateway.api.admin import mail_frame
 from gateway.api.admin import pages as admin_pages
 from gateway.api.admin.access import AdminAccess
+from gateway.api.admin.audited_backends import audited
+from gateway.api.admin.listener import ListenerEndpoint
 from gateway.api.admin.mirror import Mirror
 from gateway.api.admin.parts import AdminParts
 from gateway.api.core.access import Accesses, ProjectAccess, PublicAccess, RateLimits, UserAccess, WorkspaceAccess
@@ -204,8 +206,10 @@ class ApiBuilder:
             self.accesses(), self.proxies, self.directory.forget, UnknownNameLog(), self.settings.access_log
         )
         operations = [*self.operations(), *self.demo_operations()]
-        endpoints = [Endpoint(each, context) for each in operations if not each.row.path.startswith(ADMIN_PATH)]
-        dashboard = [Endpoint(each, context) for each in self.dashboard_operations(operations)]
+        others = [each for each in operations if not each.row.path.startswith(ADMIN_PATH)]
+        endpoints = [Endpoint(each, context) for each in audited(others, self.admin.audit)]
+        port = self.settings.admin_port
+        dashboard = [ListenerEndpoint(each, context, port) for each in self.dashboard_operations(operations)]
         routed = application([*endpoints, *dashboard], context, lifespan, websocket_path)
         asgi = CrossOrigin(routed, self.settings.allowed_origins, PageOrigins(self.projects))
         return Api(asgi, DirectRoutes(endpoints))

@@ -1,5 +1,7 @@
 """The address at which this machine reaches the gateway."""
 
+from dataclasses import replace
+
 from gateway.settings import Settings
 
 _WILDCARDS = ("0.0.0.0", "::", "")  # noqa: S104 - compared with, not bound to
@@ -13,3 +15,10 @@ def base_address(settings: Settings) -> str:
     if ":" in host:
         host = f"[{host.replace('%', '%25')}]"  # RFC 3986, 3.2.2, and RFC 6874 for the zone
     return f"http://{host}:{settings.port}"
+
+
+def dashboard_base(settings: Settings) -> str:
+    """Return the URL to which `/admin` is appended: that of the dashboard's listener, if it has its own."""
+    if settings.admin_port:
+        return base_address(replace(settings, host=settings.admin_host or settings.host, port=settings.admin_port))
+    return settings.public_url or base_address(settings)

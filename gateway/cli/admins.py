@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from gateway.cli.addresses import base_address
+from gateway.cli.addresses import dashboard_base
 from gateway.cli.configuration import read_settings, with_secret_key
 from gateway.cli.store_access import run_with_projects
 from gateway.settings import Settings
@@ -208,8 +208,7 @@ def setup_address(base: str, token: str) -> str:
 
 
 def _base() -> str:
-    settings = read_settings()
-    return settings.public_url or base_address(settings)
+    return dashboard_base(read_settings())
 
 
 async def _find(admins: "AdminStore", email: str) -> "AdminRecord":

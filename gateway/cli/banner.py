@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from gateway.cli.addresses import base_address
+from gateway.cli.addresses import base_address, dashboard_base
 from gateway.cli.admins import new_setup_address
 from gateway.cli.configuration import read_settings
 from gateway.cli.demo import (
@@ -59,7 +59,7 @@ def announce() -> None:
     if keys is not None:
         write_environment(settings, keys, base)
     with contextlib.suppress(OSError):  # standard output is closed or full
-        _print(settings, keys, base, _demo_line(local, base) + _dashboard_line(settings, base))
+        _print(settings, keys, base, _demo_line(local, base) + _dashboard_line(settings, dashboard_base(settings)))
 
 
 def _dashboard_line(settings: Settings, base: str) -> str:

@@ -32,6 +32,9 @@ def serve(host: str | None, port: int | None, workers: int | None) -> None:
     settings = with_secret_key(read_settings(host=host, port=port, workers=workers))
     sock = listen(settings.host, settings.port, settings.heartbeat_seconds)
     settings = replace(settings, port=sock.getsockname()[1])
+    admin_sock = None
+    if settings.admin == "on" and settings.admin_port:
+        admin_sock = listen(settings.admin_host or settings.host, settings.admin_port, settings.heartbeat_seconds)
     supervisor = Supervisor(settings)
     supervisor.acquire_data()
     supervisor.handle_signals()
@@ -51,7 +54,7 @@ def serve(host: str | None, port: int | None, workers: int | None) -> None:
         supervisor.start_store()
         _prepare_in_child(settings, supervisor)
         _announce_in_child(settings, supervisor)
-        supervisor.serve(sock)
+        supervisor.serve(sock, admin_sock)
     except StartCancelledError:
         pass
     finally:
@@ -62,8 +65,9 @@ def serve(host: str | None, port: int | None, workers: int | None) -> None:
 @click.command(hidden=True)
 @click.option("--fd", type=int, required=True)
 @click.option("--ready-fd", type=int, required=True)
-def worker(fd: int, ready_fd: int) -> None:
-    """Serve on an inherited socket, and report readiness on a pipe; `serve` starts this."""
+@click.option("--admin-fd", type=int)
+def worker(fd: int, ready_fd: int, admin_fd: int | None) -> None:
+    """Serve on inherited sockets, and report readiness on a pipe; `serve` starts this."""
     from gateway.app import Worker
     from gateway.cli.bootstrap import restore
     from gateway.telemetry.metrics import configure_logging
@@ -73,7 +77,8 @@ def worker(fd: int, ready_fd: int) -> None:
     # After uvicorn has stopped, it raises the signal that stopped it once more. This handler receives that signal.
     signal.signal(signal.SIGTERM, _exit)
     restart = partial(_restart_workers, os.getppid())
-    Worker(settings, partial(restore, settings), restart).server(ready_fd).run([socket.socket(fileno=fd)])
+    sockets = [socket.socket(fileno=each) for each in (fd, admin_fd) if each is not None]
+    Worker(settings, partial(restore, settings), restart).server(ready_fd).run(sockets)
 
 
 def _restart_workers(supervisor: int) -> None:

@@ -183,7 +183,8 @@ class HttpProtocol(HttpSocket):
         has_body = head.body_bytes != 0
         expects_continue = has_body and head.expects_continue and not self._reader.has_more
         self._stage = Stage.BODY if has_body else Stage.RESPONSE
-        cycles = CycleFactory(self._config, self._server_state, self._app_state, self._output, self._flow, self.peer)
+        state = (self._server_state, self._app_state)
+        cycles = CycleFactory(self._config, *state, self._output, self._flow, self.peer, self.local_port)
         self._cycle = cycles.start(
             head,
             path,

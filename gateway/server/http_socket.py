@@ -78,6 +78,11 @@ class HttpSocket(asyncio.Protocol, ABC):
             self._peer = str(name[0]) if isinstance(name, tuple) else ""
         return self._peer
 
+    def local_port(self) -> int:
+        """Return the port on which the connection was accepted, 0 if it was closed."""
+        name = self.transport.get_extra_info("sockname")
+        return int(name[1]) if isinstance(name, tuple) else 0
+
     # -- called by the event loop
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:

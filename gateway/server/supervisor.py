@@ -73,9 +73,12 @@ class Supervisor:
         """Whether a signal to stop was received."""
         return self._stop_signal is not None
 
-    def serve(self, sock: socket.socket) -> None:
-        """Run the workers until SIGTERM or SIGINT. Raises SupervisorError when they cannot run."""
-        pool = WorkerPool(self._settings, sock, self._started_at, self._stopping)
+    def serve(self, sock: socket.socket, admin_sock: socket.socket | None = None) -> None:
+        """Run the workers until SIGTERM or SIGINT, on one socket, and on another one if the dashboard has its own.
+
+        Raises SupervisorError when they cannot run.
+        """
+        pool = WorkerPool(self._settings, sock, self._started_at, self._stopping, admin_sock)
         pools = [pool]
         if self._settings.delivery_workers:
             pools.append(DeliveryPool(self._settings, pool, self._started_at, self._stopping))
@@ -91,6 +94,8 @@ class Supervisor:
             log.info("stopping", signal=signal.Signals(self._stop_signal or signal.SIGTERM).name)
         finally:
             sock.close()
+            if admin_sock is not None:
+                admin_sock.close()
             workers = [worker for each in pools for worker in each.workers]
             workers += [worker for restart in restarts for worker in restart.extra_workers]
             _stop([*(worker.process for worker in workers), *self._helpers], end_seconds)

@@ -26,7 +26,7 @@ from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT, FlowControl
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 from uvicorn.server import ServerState
 
-from gateway.api.core.scope import BODY_IS_LATE, HEADERS, PEER, REQUEST_ID
+from gateway.api.core.scope import BODY_IS_LATE, HEADERS, LOCAL_PORT, PEER, REQUEST_ID
 from gateway.server.coalesced_writes import CoalescedWrites
 from gateway.server.request import Fields, Head
 
@@ -112,14 +112,16 @@ class CycleFactory:
         output: CoalescedWrites,
         flow: FlowControl,
         peer: Callable[[], str],
+        local_port: Callable[[], int],
     ):
-        """Create the factory. `peer` returns the address of the connection's peer."""
+        """Create the factory. `peer` returns the address of the peer, and `local_port` the port of the listener."""
         self._config = config
         self._server_state = server_state
         self._app_state = app_state
         self._output = output
         self._flow = flow
         self._peer = peer
+        self._local_port = local_port
 
     def start(
         self,
@@ -178,6 +180,7 @@ class CycleFactory:
             "headers": head.fields,
             "state": self._app_state.copy(),
             PEER: self._peer,
+            LOCAL_PORT: self._local_port,
             REQUEST_ID: request_id,
             HEADERS: head.by_name,
         }

@@ -27,7 +27,17 @@ class WorkerPool:
     prefix = ""
     """Begins the names of log lines about the processes."""
 
-    def __init__(self, settings: Settings, sock: socket.socket, started_at: float, stopping: Callable[[], bool]):
+    _admin_fd: int | None = None
+    """The listening socket of the dashboard, if it has its own."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        sock: socket.socket,
+        started_at: float,
+        stopping: Callable[[], bool],
+        admin_sock: socket.socket | None = None,
+    ):
         """Create the pool without workers. Raises SupervisorError when there is no room for the workers' metrics.
 
         `started_at` is when the gateway began to start, in monotonic seconds. `stopping` returns whether the gateway is
@@ -36,6 +46,8 @@ class WorkerPool:
         processes = settings.workers + settings.delivery_workers
         self.metrics = _metrics_directory(settings) if processes > 1 else None
         self._prepare(settings, settings.workers, sock.fileno(), started_at, stopping)
+        if admin_sock is not None:
+            self._admin_fd = admin_sock.fileno()
 
     def _prepare(
         self,
@@ -71,7 +83,7 @@ class WorkerPool:
 
     def start_worker(self) -> WorkerProcess:
         """Start a worker that does not belong to the pool yet. Raises OSError."""
-        return WorkerProcess(self._environment, self._fd)
+        return WorkerProcess(self._environment, self._fd, self._admin_fd)
 
     def replace(self, old: WorkerProcess, new: WorkerProcess) -> None:
         """Put a worker that `start_worker` started in the place of another one."""

@@ -16,9 +16,10 @@ DELIVERY_COMMAND = [sys.executable, "-m", "gateway", "deliver"]
 class WorkerProcess:
     """One worker process, or one that delivers. Call `close` once it has ended."""
 
-    def __init__(self, environment: Mapping[str, str], fd: int | None):
+    def __init__(self, environment: Mapping[str, str], fd: int | None, admin_fd: int | None = None):
         """Start the worker on the listening socket `fd`, or without one a process that delivers.
 
+        `admin_fd` is the listening socket of the dashboard, if it has its own.
         Raises OSError when the process cannot be created.
         """
         self.started_at = time.monotonic()
@@ -30,7 +31,9 @@ class WorkerProcess:
         self._ready, ready_write = os.pipe()
         os.set_blocking(self._ready, False)
         command = DELIVERY_COMMAND if fd is None else [*WORKER_COMMAND, "--fd", str(fd)]
-        inherited = [ready_write] if fd is None else [fd, ready_write]
+        if admin_fd is not None:
+            command = [*command, "--admin-fd", str(admin_fd)]
+        inherited = [each for each in (fd, admin_fd, ready_write) if each is not None]
         try:
             self.process = subprocess.Popen(
                 [*command, "--ready-fd", str(ready_write)],

@@ -115,7 +115,7 @@ class Exchange:
         self.responses = 0
         self.output = CoalescedWrites(self.transport, self.transport.close)
         head = read_head("\r\n".join(["POST /a?b=c HTTP/1.1", "Host: inbox", *lines]).encode())
-        factory = CycleFactory(config, self.state, {}, self.output, self.flow, lambda: "192.0.2.1")
+        factory = CycleFactory(config, self.state, {}, self.output, self.flow, lambda: "192.0.2.1", lambda: 80)
         self.cycle = factory.start(
             head, "/a", "r1", self._count, app=app, expects_continue=expects_continue, keep_alive=keep_alive
         )

@@ -52,7 +52,7 @@ class AuditWriter:
                 action=action.id,
                 summary=action.summary,
                 project_id=project_id,
-                target=_target(request.path_params),
+                target=target_of(request.path_params),
                 changed=changed,
                 detail=noted,
                 outcome=outcome_of(problem),
@@ -93,5 +93,6 @@ def error_of(problem: BaseException | None) -> str:
     return "" if problem is None else type(problem).__name__
 
 
-def _target(params: Mapping[str, Any]) -> dict[str, str]:
+def target_of(params: Mapping[str, Any]) -> dict[str, str]:
+    """Return what a request is about: the parameters of its path, besides the project."""
     return {name: str(value)[:MAX_TARGET_LENGTH] for name, value in params.items() if name != "project_id"}

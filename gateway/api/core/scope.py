@@ -7,6 +7,9 @@ The ingress (`gateway.server`) writes them and the API reads them. They are defi
 PEER = "inbox.peer"
 """A function that returns the address of the connection's peer, "" if it is unknown."""
 
+LOCAL_PORT = "inbox.local_port"
+"""A function that returns the port on which the connection was accepted, 0 if it is unknown."""
+
 REQUEST_ID = "inbox.request_id"
 """The id of the request, see `gateway.domain.request_id`."""
 
