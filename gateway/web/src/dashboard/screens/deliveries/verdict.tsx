@@ -108,7 +108,7 @@ function AboutList({ projectId, user, notification, about }: Omit<VerdictProps, 
       <div>
         <dt>{t("Notification")}</dt>
         <dd>
-          <a href={`projects/${projectId}/notifications?id=${notification}`}>{item?.title ?? t("Show the notification")}</a>
+          <a href={`projects/${projectId}/notifications/${notification}`}>{item?.title ?? t("Show the notification")}</a>
           {item?.category && <span class="quiet">{item.category}</span>}
           <Copy text={notification} shown={`${notification.slice(0, 8)}…`} label={t("Copy the id of the notification")} />
         </dd>
