@@ -155,6 +155,10 @@ def _catalog(figure: str, judged: bool, scale: float = 1.0, of: str = "") -> Cal
     return _list(figure, judged, scale, "catalog", of)
 
 
+def _admin(figure: str, scale: float = 1.0) -> Callable[[Sequence[Row]], Found]:
+    return _list(figure, True, scale, "admin")
+
+
 def _stored(what: str) -> Callable[[Sequence[Row]], Found]:
     def find(rows: Sequence[Row]) -> Found:
         """Return the bytes of an entry of the largest project, of the most expensive kind if there are several."""
@@ -296,6 +300,9 @@ GOALS = [
     Goal(
         "CPU of Redis for users by a part of a name, ms", REST, _catalog("cpu_us_redis", False, 1e-3, "users"), most=40
     ),
+    Goal("CPU of a page of the dashboard, × that of a small project", REST, _admin("cpu_ratio"), most=1.3),
+    Goal("time of a page of the dashboard, × that of a small project", REST, _admin("time_ratio"), most=1.3),
+    Goal("CPU of Redis for a page of the dashboard, ms", REST, _admin("cpu_us_redis", 1e-3), most=1),
     *(Goal("memory of Redis, bytes", REST, _stored(what), most=most) for what, most in _BYTES.items()),
     Goal(
         "deliveries a second of a worker's core",

@@ -87,6 +87,16 @@ class CatalogSizes:
 
 
 @dataclass(frozen=True)
+class AdminSizes:
+    """Lists and figures of the dashboard."""
+
+    projects: tuple[tuple[int, int], ...]
+    """Users and events of each project. A tenth as many entries are in the audit log."""
+    requests: int
+    """Requests for each page of each project, in all rounds."""
+
+
+@dataclass(frozen=True)
 class RequestSizes:
     """REST requests over connections that stay open."""
 
@@ -192,6 +202,7 @@ class Sizes:
     sync: SyncSizes
     list: ListSizes
     catalog: CatalogSizes
+    admin: AdminSizes
     request: RequestSizes
     delivery: DeliverySizes
     storm: StormSizes
@@ -213,6 +224,7 @@ FULL = Sizes(
     sync=SyncSizes(users=100, rate=200, seconds=4),
     list=ListSizes(inboxes=(100, 10_000, 100_000), requests=100),
     catalog=CatalogSizes(projects=(1000, 100_000), token_users=10, requests=100),
+    admin=AdminSizes(projects=((1000, 10_000), (100_000, 1_000_000)), requests=100),
     request=RequestSizes(connections=64, rounds=7, seconds=1),
     delivery=DeliverySizes(
         users=20_000,
@@ -254,6 +266,7 @@ QUICK = Sizes(
     sync=SyncSizes(users=50, rate=100, seconds=2),
     list=ListSizes(inboxes=(100, 2000), requests=40),
     catalog=CatalogSizes(projects=(1000, 10_000), token_users=3, requests=40),
+    admin=AdminSizes(projects=((500, 1000), (2000, 10_000)), requests=15),
     request=RequestSizes(connections=64, rounds=5, seconds=0.3),
     delivery=DeliverySizes(
         users=2000,
@@ -286,6 +299,7 @@ TINY = Sizes(
     sync=SyncSizes(users=5, rate=40, seconds=0.5),
     list=ListSizes(inboxes=(20, 40), requests=15),
     catalog=CatalogSizes(projects=(60, 120), token_users=1, requests=15),
+    admin=AdminSizes(projects=((60, 100), (120, 300)), requests=15),
     request=RequestSizes(connections=4, rounds=2, seconds=0.1),
     delivery=DeliverySizes(
         users=500,

@@ -5,6 +5,7 @@ from typing import Any
 
 from loadtest.bench import Bench
 from loadtest.scenarios import (
+    admin,
     broadcast,
     burst,
     catalog,
@@ -32,6 +33,7 @@ SCENARIOS: dict[str, Callable[[Bench], Coroutine[Any, Any, None]]] = {
     "sync": sync.run,
     "list": listing.run,
     "catalog": catalog.run,
+    "admin": admin.run,
     "request": request.run,
     "delivery": delivery.run,
     "storm": storm.run,

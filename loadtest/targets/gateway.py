@@ -132,10 +132,10 @@ class GatewayTarget(StartedTarget):
         """The address of its Redis, as INBOX_REDIS_URL has it."""
         return f"unix://{self.redis_socket}"
 
-    async def redis_information(self) -> dict[str, str]:
-        """Return the names and values of INFO of the bundled Valkey. Raise OSError."""
+    async def redis_information(self, section: str = "default") -> dict[str, str]:
+        """Return the names and values of a section of INFO of the bundled Valkey. Raise OSError."""
         reader, writer = await asyncio.open_unix_connection(self.redis_socket)
-        writer.write(b"INFO\r\n")
+        writer.write(f"INFO {section}\r\n".encode())
         length = int((await reader.readline())[1:])
         text = (await reader.readexactly(length)).decode()
         writer.close()

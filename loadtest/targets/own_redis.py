@@ -36,12 +36,12 @@ class GatewayOnRedis(GatewayTarget):
         """The address of its Redis."""
         return self.redis.url
 
-    async def redis_information(self) -> dict[str, str]:
-        """Return the names and values of INFO of its Redis."""
+    async def redis_information(self, section: str = "default") -> dict[str, str]:
+        """Return the names and values of a section of INFO of its Redis."""
 
         def read() -> dict[str, str]:
             with redis.Redis(port=self.redis.port) as client:
-                return {name: str(value) for name, value in client.info().items()}
+                return {name: str(value) for name, value in client.info(section).items()}
 
         return await asyncio.to_thread(read)
 

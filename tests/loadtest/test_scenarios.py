@@ -9,6 +9,7 @@ from functools import partial
 import pytest
 
 from loadtest.project_data import OFFERED_KINDS
+from loadtest.scenarios.admin import pages
 from loadtest.scenarios.catalog import PAGE, PAGES
 from loadtest.scenarios.listing import FILTERS
 from loadtest.sizes import TINY
@@ -31,6 +32,7 @@ RUNS = {
     "sync": ("websocket",),
     "list": ("sse",),
     "catalog": ("websocket",),
+    "admin": ("websocket",),
     "delivery": ("websocket",),
     "hostile": ("websocket",),
     "durability": ("websocket",),
@@ -158,6 +160,12 @@ def test_each_page_of_each_project_is_full_and_each_kind_of_entry_uses_memory(ru
     }
     assert len(stored) == len(TINY.catalog.projects) * (2 + len(OFFERED_KINDS))
     assert all(row["bytes_each"] > 0 for row in stored)
+
+
+def test_no_page_of_the_dashboard_scans(runs: dict[str, Future[Run]]) -> None:
+    rows = faultless(runs, "admin").rows("admin")
+    assert len(rows) == len(pages(1)) * len(TINY.admin.projects)
+    assert {row["scans"] for row in rows} == {""}
 
 
 def test_after_a_storm_every_connection_has_the_missed_events(runs: dict[str, Future[Run]]) -> None:
