@@ -45,5 +45,9 @@ export const PROJECT_SCREENS: readonly Screen[] = [
 /** The screens of the instance, under Settings. */
 export const SETTINGS_SCREENS: readonly Screen[] = [
   { path: "profile", title: () => t("Profile"), icon: "user", role: "viewer", load: () => import("./screens/profile.tsx") },
+  { path: "sessions", title: () => t("Sessions"), icon: "shield", role: "viewer", load: () => import("./screens/sessions.tsx") },
   { path: "projects", title: () => t("Projects"), icon: "folder", role: "viewer", load: () => import("./screens/projects/index.tsx") },
+  { path: "workspaces", title: () => t("Workspaces"), icon: "workspaces", role: "viewer", load: () => import("./screens/workspaces.tsx") },
+  { path: "admins", title: () => t("Admins"), icon: "users", role: "admin", load: () => import("./screens/admins/index.tsx") },
+  { path: "audit", title: () => t("Audit log"), icon: "log", role: "admin", load: () => import("./screens/audit/index.tsx") },
 ];

@@ -49,10 +49,10 @@ export function CopyCurl({ call, label, size = "small" }: { call: CurlCall | (()
 }
 
 /** A block of code, or a value as JSON. */
-export function Code({ text, json, label }: { text?: string; json?: unknown; label?: string }) {
+export function Code({ text, json, label, wrap }: { text?: string; json?: unknown; label?: string; wrap?: boolean }) {
   const content = text ?? JSON.stringify(json, null, 2);
   return (
-    <div class="code">
+    <div class={wrap ? "code wrapped" : "code"}>
       <pre tabIndex={0} aria-label={label ?? t("Code")}>
         <code>{content}</code>
       </pre>

@@ -2,10 +2,12 @@
 
 import { type ComponentChildren, createContext } from "preact";
 import { useContext, useEffect, useId, useRef, useState } from "preact/hooks";
+import type { CurlCall } from "../core/curl.ts";
 import { type ApiFailure, asFailure } from "../core/failure.ts";
 import { announce } from "../core/live_region.ts";
 import { t } from "../core/text.ts";
 import { Button, type ButtonProps } from "./button.tsx";
+import { CopyCurl } from "./copy.tsx";
 
 const Errors = createContext<Readonly<Record<string, string>>>({});
 
@@ -18,13 +20,22 @@ export interface FormProps {
   submitKind?: ButtonProps["kind"];
   disabled?: boolean;
   id?: string;
+  /** The operation that it calls, with the values of the moment: then "Copy as curl" stands beside the button. */
+  curl?: (values: Record<string, string>) => CurlCall;
   /** Stands beside the button. */
   extra?: ComponentChildren;
   class?: string;
 }
 
+/** Return the texts of a form's fields by name. */
+function valuesOf(form: HTMLFormElement): Record<string, string> {
+  const values: Record<string, string> = {};
+  for (const [name, value] of new FormData(form)) values[name] = String(value);
+  return values;
+}
+
 /** A form that is sent once at a time. */
-export function Form({ children, onSubmit, submit, submitKind = "primary", disabled, id, extra, class: className = "" }: FormProps) {
+export function Form({ children, onSubmit, submit, submitKind = "primary", disabled, id, curl, extra, class: className = "" }: FormProps) {
   const [failure, setFailure] = useState<ApiFailure>();
   const [busy, setBusy] = useState(false);
   const form = useRef<HTMLFormElement>(null);
@@ -33,8 +44,7 @@ export function Form({ children, onSubmit, submit, submitKind = "primary", disab
   async function send(event: Event): Promise<void> {
     event.preventDefault();
     if (running.current) return;
-    const values: Record<string, string> = {};
-    for (const [name, value] of new FormData(event.currentTarget as HTMLFormElement)) values[name] = String(value);
+    const values = valuesOf(event.currentTarget as HTMLFormElement);
     running.current = true;
     setBusy(true);
     setFailure(undefined);
@@ -73,6 +83,7 @@ export function Form({ children, onSubmit, submit, submitKind = "primary", disab
             </Button>
           )}
           {extra}
+          {curl && submit && <CopyCurl call={() => curl(form.current ? valuesOf(form.current) : {})} />}
         </div>
       )}
     </form>

@@ -53,6 +53,7 @@ const PATHS = {
   webhook: "M6 4.5a2.2 2.2 0 1 1 3.3 1.9L11 9.5M5.2 7.3 3.8 10M4 12.5a2 2 0 1 0 2-2h6M12 12.5a2 2 0 1 0-1-3.6",
   shield: "M8 2 3 4v4c0 3 2 5 5 6 3-1 5-3 5-6V4L8 2Z",
   log: "M4 2.5h8v11H4v-11ZM6 5.5h4M6 8h4M6 10.5h2",
+  workspaces: "m8 2 6 3-6 3-6-3 6-3ZM2 8l6 3 6-3M2 11l6 3 6-3",
   folder: "M2 4h4l1.5 1.5H14V12.5H2V4Z",
 } as const;
 

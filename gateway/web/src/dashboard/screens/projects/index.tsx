@@ -86,9 +86,10 @@ function useWorkspaces(): { value: string; label: string }[] {
 function NewProject({ onClose }: { onClose: () => void }) {
   const workspaces = useWorkspaces();
 
-  async function create({ name = "", workspace_id }: Record<string, string>): Promise<void> {
-    const body = { name, ...(workspace_id ? { workspace_id } : {}) };
-    const { id } = await data(adminApi().POST("/admin/api/projects", { body }));
+  const bodyOf = ({ name = "", workspace_id }: Record<string, string>) => ({ name, ...(workspace_id ? { workspace_id } : {}) });
+
+  async function create(values: Record<string, string>): Promise<void> {
+    const { id } = await data(adminApi().POST("/admin/api/projects", { body: bodyOf(values) }));
     await loadSession();
     toast(t("The project is created"), "ok");
     onClose();
@@ -97,7 +98,12 @@ function NewProject({ onClose }: { onClose: () => void }) {
 
   return (
     <Dialog title={t("New project")} onClose={onClose}>
-      <Form onSubmit={create} submit={t("Create project")} extra={<Button onClick={onClose}>{t("Cancel")}</Button>}>
+      <Form
+        onSubmit={create}
+        submit={t("Create project")}
+        curl={(values) => ({ method: "POST", path: "/admin/api/projects", body: bodyOf(values) })}
+        extra={<Button onClick={onClose}>{t("Cancel")}</Button>}
+      >
         <TextInput name="name" label={t("Name")} required maxLength={255} autofocus />
         {workspaces.length > 1 && <Select name="workspace_id" label={t("Workspace")} options={workspaces} />}
       </Form>

@@ -2,6 +2,7 @@
 
 import { useState } from "preact/hooks";
 import { adminApi, data } from "../../core/api.ts";
+import type { CurlCall } from "../../core/curl.ts";
 import { toast } from "../../core/live_region.ts";
 import { invalidate, useQuery } from "../../core/query.ts";
 import { navigate } from "../../core/router.ts";
@@ -66,7 +67,12 @@ function Cards({ project }: { project: AdminProject }) {
           ]}
         />
         {mayChange && (
-          <Form onSubmit={({ name = "" }) => change({ name })} submit={t("Rename")} submitKind="secondary">
+          <Form
+            onSubmit={({ name = "" }) => change({ name })}
+            submit={t("Rename")}
+            submitKind="secondary"
+            curl={({ name }) => changeCall(project, { name })}
+          >
             <TextInput name="name" label={t("Name")} initial={project.name} required maxLength={255} />
           </Form>
         )}
@@ -76,6 +82,11 @@ function Cards({ project }: { project: AdminProject }) {
       {allows(project.role as Role, "owner") && <Deletion project={project} />}
     </>
   );
+}
+
+/** Return the operation that changes a project, as it is copied. */
+export function changeCall(project: AdminProject, body: AdminProjectChange): CurlCall {
+  return { method: "PATCH", path: `/admin/api/projects/${project.id}`, body };
 }
 
 interface PartProps {
@@ -88,16 +99,26 @@ function Security({ project, change, disabled }: PartProps) {
   const [hmac, setHmac] = useState(project.hmac_enabled);
   const [strict, setStrict] = useState(project.strict);
 
-  async function save({ allowed_origins: origins = "" }: Record<string, string>): Promise<void> {
-    const allowed_origins = origins.split(/[\s,]+/).filter(Boolean);
+  const bodyOf = ({ allowed_origins = "" }: Record<string, string>) => ({
+    hmac_enabled: hmac,
+    strict,
+    allowed_origins: allowed_origins.split(/[\s,]+/).filter(Boolean),
+  });
+
+  async function save(values: Record<string, string>): Promise<void> {
     const losesProof = project.hmac_enabled && !hmac;
     if (losesProof && !(await confirm(WITHOUT_HMAC))) return;
-    await change({ hmac_enabled: hmac, strict, allowed_origins });
+    await change(bodyOf(values));
   }
 
   return (
     <Card title={t("Security")}>
-      <Form onSubmit={save} submit={disabled ? "" : t("Save")} submitKind="secondary">
+      <Form
+        onSubmit={save}
+        submit={disabled ? "" : t("Save")}
+        submitKind="secondary"
+        curl={(values) => changeCall(project, bodyOf(values))}
+      >
         <Switch
           label={t("Users prove who they are")}
           hint={t("By an HMAC or a token that your backend makes. Without it, anybody who knows the API key and a user’s id can read that inbox.")}

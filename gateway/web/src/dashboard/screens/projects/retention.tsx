@@ -51,17 +51,22 @@ export function Retention({ project, change, disabled }: RetentionProps) {
   const [countMode, setCountMode] = useState(modeOf(count));
   const [timeMode, setTimeMode] = useState(modeOf(seconds));
 
-  async function save(values: Record<string, string>): Promise<void> {
+  function bodyOf(values: Record<string, string>): AdminProjectChange {
     const bound = (mode: Mode, value: number) => (mode === "default" ? "default" : mode === "all" ? 0 : value);
-    await change({
+    return {
       item_retention_count: bound(countMode, Number(values.item_retention_count)),
       item_retention_seconds: bound(timeMode, Math.round(Number(values.item_retention_seconds) * DAY_SECONDS)),
-    });
+    };
   }
 
   return (
     <Card title={t("Retention")} text={t("Older notifications leave the inboxes of users.")}>
-      <Form onSubmit={save} submit={disabled ? "" : t("Save")} submitKind="secondary">
+      <Form
+        onSubmit={(values) => change(bodyOf(values))}
+        submit={disabled ? "" : t("Save")}
+        submitKind="secondary"
+        curl={(values) => ({ method: "PATCH", path: `/admin/api/projects/${project.id}`, body: bodyOf(values) })}
+      >
         <Bound
           label={t("Notifications of a user")}
           unit={t("Newest notifications kept")}
