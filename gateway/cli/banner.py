@@ -28,6 +28,7 @@ from gateway.cli.demo import (
 from gateway.cli.errors import CommandError
 from gateway.cli.notices import notice
 from gateway.cli.store_access import run_with_projects
+from gateway.server.errors import ServerError
 from gateway.settings import Settings
 from gateway.telemetry.logs import configure_logging
 
@@ -78,8 +79,9 @@ def _dashboard_line(settings: Settings, base: str) -> str:
         nonlocal address
         address = await new_setup_address(projects.client, base)
 
-    with contextlib.suppress(CommandError):
-        run_with_projects(settings, work, check_secret_key=False)
+    if not settings.embedded or settings.valkey_socket.exists():  # otherwise this would start the bundled Valkey
+        with contextlib.suppress(CommandError, ServerError):
+            run_with_projects(settings, work, check_secret_key=False)
     if not address:
         return f"  Dashboard   {base}/admin/\n\n"
     return f"  Dashboard   {address}\n              creates the first account: once, within an hour\n\n"
