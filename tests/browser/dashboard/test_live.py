@@ -6,6 +6,7 @@ from playwright.sync_api import Locator, expect
 
 from tests.browser.dashboard.dashboard import Dashboard
 from tests.browser.dashboard.instance import EDITOR, PASSWORD
+from tests.servers import user_headers
 
 
 def rows(page: Dashboard) -> Locator:
@@ -40,7 +41,7 @@ def test_events_arrive_wait_while_paused_and_lead_to_what_they_are_about(owner: 
     expect(owner.drawer).to_have_count(0)
     rows(owner).nth(2).get_by_role("link", name="Trace").click()
     expect(owner.page).to_have_url(re.compile(f"deliveries.*{sent}"))
-    owner.settle()
+    expect(owner.page.get_by_role("heading", level=1)).to_be_visible()
 
 
 def test_the_filters_are_in_the_address(owner: Dashboard) -> None:
@@ -71,3 +72,18 @@ def test_a_tail_ends_with_its_session_and_leads_back_after_the_next_sign_in(gues
     assert all(line.startswith("401 ") for line in guest.refused)
     guest.refused.clear()
     guest.errors.clear()  # the browser logs each refusal
+
+
+def test_connections_appear_as_they_open_close_and_are_refused(viewer: Dashboard) -> None:
+    viewer.open("live", show="connections")
+    expect(viewer.main.get_by_text("Waiting for connections")).to_be_visible()
+    backend = viewer.instance.backend
+    with backend.stream("GET", "/realtime/sse", headers=user_headers("ada")) as stream:
+        assert stream.status_code == 200
+        expect(rows(viewer).first).to_contain_text("Connected by SSE")
+    expect(rows(viewer).first).to_contain_text("Closed by the page")
+    backend.get("/realtime/sse", headers=user_headers("ada") | {"X-MAGICBELL-USER-HMAC": "bm90IGl0"})
+    expect(rows(viewer).first).to_contain_text("Refused: user hmac is incorrect")
+    viewer.main.get_by_label("Type", exact=True).select_option("refused")
+    expect(viewer.page).to_have_url(re.compile("type=refused"))
+    expect(viewer.main.get_by_text("Nothing matches")).to_be_visible()

@@ -80,7 +80,8 @@ function Minutes({ query, label, names }: { query: Query<Minutes>; label: string
   if (query.error && !query.data) return <Failure error={query.error} retry={query.refetch} />;
   if (!query.data) return <div class="chart-space">{query.loading && <Skeleton lines={1} height={200} />}</div>;
   const { series } = query.data;
-  const shown = names().map(([name, title, tone]) => ({ label: title, tone, values: series[name] ?? [] }));
-  const counts = names().length > 1;
+  const known = names().map(([name, title, tone]) => ({ label: title, tone, values: series[name] ?? [] }));
+  const counts = known.length > 1;
+  const shown = known.filter(({ tone, values }) => tone !== "danger" || values.some((value) => value > 0)); // no red line without a failure
   return <Chart label={label} times={withinMinutes(query.data)} series={shown} formatTime={(seconds) => clock(seconds).slice(0, 5)} summary={counts ? "total" : "last"} />;
 }

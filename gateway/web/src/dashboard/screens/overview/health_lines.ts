@@ -66,7 +66,7 @@ export function redisLine(server: RedisServer): Line {
   return {
     id: name,
     name: version.startsWith("valkey") ? "Valkey" : "Redis",
-    detail: [name, version.split(" ").at(-1)].join(", "),
+    detail: [name, version.split(" ").at(-1)].filter(Boolean).join(", "),
     figures: server.problem === null ? t("{memory} · {n} commands/s", { memory, n: number(commands) }) : "",
     tone,
     problem,

@@ -5,17 +5,17 @@ import { number, percent } from "../../core/format.ts";
 import { useQuery } from "../../core/query.ts";
 import { adoptStyles } from "../../core/styles.ts";
 import { t } from "../../core/text.ts";
-import { useTab } from "../../kit/tabs.tsx";
-import { Tabs } from "../../kit/tabs.tsx";
 import { Button } from "../../kit/button.tsx";
 import { CopyCurl } from "../../kit/copy.tsx";
 import { Chart } from "../../kit/chart.tsx";
 import { Card, Page, Stat, Stats } from "../../kit/page.tsx";
 import { Loaded, Skeleton } from "../../kit/states.tsx";
+import { Tabs, useTab } from "../../kit/tabs.tsx";
 import type { ScreenProps } from "../../screens.ts";
 import { Deliveries } from "./deliveries.tsx";
 import { download } from "./download.ts";
 import { type Period, periodCsv, periodName, periodsOf } from "./periods.ts";
+import { Storage } from "./storage.tsx";
 import styles from "./usage.css";
 
 adoptStyles(styles);
@@ -54,6 +54,7 @@ export default function UsageScreen({ projectId }: ScreenProps) {
             <ThisMonth usage={usage} />
             <Tabs segmented label={t("Period")} tabs={tabs} value={unit} onChange={choose} />
             <Charts usage={usage} unit={unit} />
+            <Storage projectId={projectId} />
           </>
         )}
       </Loaded>
