@@ -49,6 +49,8 @@ DEMANDS: tuple[tuple[str, Demand], ...] = (
     (r"DELETE (/v2)?/users/{user}", _CONFIRM),
     (r"DELETE /v2/integrations/.*", _CONFIRM),
     (r"DELETE /v2/webhooks/endpoints/{endpoint_id}", _CONFIRM),
+    # What only reads, and leaves no entry in the audit log.
+    (r"POST /v2/(integrations/templates/preview|previews|broadcasts/audience)", _VIEW),
     # What people do every day.
     (r"POST (/v2)?/(notifications|broadcasts|users|imports)", _EDIT),
     (r"(POST|DELETE) /v2/broadcasts/.*", _EDIT),
@@ -56,7 +58,6 @@ DEMANDS: tuple[tuple[str, Demand], ...] = (
     (r"POST /v2/users/.*/retry", _EDIT),
     (r"DELETE /v2/users/{user}/channels/{channel}/suppressions", _EDIT),
     (r"POST /v2/webhooks/endpoints/{endpoint_id}/messages/{message_id}/retry", _EDIT),
-    (r"POST /v2/(integrations/templates/preview|previews)", _VIEW),
     (r"POST /v2/delivery/tests/{integration}", _EDIT),
     (rf"{_UNSAFE} (/v2)?/notifications/.*", _EDIT),
     (rf"{_UNSAFE} (/notification_preferences|/v2/channels/user_preferences)", _EDIT),
