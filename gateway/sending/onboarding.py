@@ -18,7 +18,7 @@ from gateway.store.redis.client import FunctionClient
 from gateway.store.usage import Refusal, UsageReader
 from gateway.store.usage_counts import Milestone
 
-NEWEST_EVENTS = 50
+NEWEST_EVENTS = 20
 MAX_USERS = 5
 """How many of the newest notifications, and of their users, are looked at."""
 
@@ -95,7 +95,7 @@ class Onboarding:
             return ()
         page = await self._log.read(project_id, [ProjectEventType.STORED], NEWEST_EVENTS)
         ids = list(dict.fromkeys(each.user_id for each in page.events if each.user_id is not None))[:MAX_USERS]
-        seen = [await self._client.command("HMGET", keys.user(project_id, each), "seen_at") for each in ids]
+        seen = await self._client.commands(*(("HMGET", keys.user(project_id, each), "seen_at") for each in ids))
         absent = [user_id for user_id, (at,) in zip(ids, seen, strict=True) if not at]
         if not absent or len(absent) < len(ids):  # a user who has been here is proof enough
             return ()

@@ -100,6 +100,22 @@ async def test_counts_are_kept_by_month_day_and_minute(
     assert series[Series.SENDS][(clock.at - timedelta(minutes=10, hours=12) - start) // timedelta(minutes=1)] == 1
 
 
+async def test_a_period_that_is_over_is_read_once(
+    client: InspectedClient, writer: UsageWriter, reader: UsageReader, project: ProjectId
+) -> None:
+    writer.counts.accepted(project)
+    await writer.write()
+    first, days = await reader.months(project, 3), await reader.days(project, 3)
+    for name in ("2026-01", "2026-02", "2026-03", "2026-02-27", "2026-02-28", "2026-03-01"):
+        await client.redis.hset(keys.usage(project, name), "sends", 9)
+    assert [each.sends for each in await reader.months(project, 3)] == [0, 9, 9]
+    assert [each.sends for each in await reader.days(project, 3)] == [0, 9, 9]
+    assert [each.sends for each in first] == [each.sends for each in days] == [0, 0, 1]
+    reader._ended |= {(project, str(number)): first[0] for number in range(usage.ENDED_PERIODS)}
+    assert [each.sends for each in await reader.months(project, 3)] == [0, 9, 9]
+    assert await reader.months(project, 0) == []
+
+
 async def test_a_sample_of_connections_is_added_to_those_of_other_workers(
     writer: UsageWriter, reader: UsageReader, project: ProjectId
 ) -> None:
