@@ -104,7 +104,7 @@ class Dashboard:
 
     def toast(self, text: str) -> Locator:
         """Return a message at the edge of the page."""
-        return self.page.get_by_text(text)
+        return self.page.locator(".toasts").get_by_text(text)
 
     def violations(self) -> list[str]:
         """Return what the content security policy has refused on this page."""
