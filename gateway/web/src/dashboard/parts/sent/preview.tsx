@@ -10,11 +10,16 @@ export interface Content {
   category?: string | null;
 }
 
-/** Return the text of a content, without its markup. */
+const ENTITIES: Record<string, string> = { amp: "&", lt: "<", gt: ">", quot: '"', "#39": "'", apos: "'", nbsp: " " };
+
+/** Return the text of a content, without its markup. It is only shown as text, so it need not be safe as markup. */
 export function plainText(content: string): string {
-  const parsed = new DOMParser().parseFromString(content, "text/html");
-  for (const each of parsed.querySelectorAll("script, style, template")) each.remove();
-  return (parsed.body.textContent ?? "").trim();
+  return content
+    .replace(/<(script|style)\b[\s\S]*?<\/\1>/gi, "")
+    .replace(/<br\s*\/?>|<\/(p|div|li|h\d)>/gi, "\n")
+    .replace(/<[^>]*>/g, "")
+    .replace(/&(#?\w+);/g, (whole, name: string) => ENTITIES[name] ?? whole)
+    .trim();
 }
 
 /** A card with the title, the text and the link. */

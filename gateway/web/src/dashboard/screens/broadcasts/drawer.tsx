@@ -3,7 +3,7 @@
 import { data, projectApi } from "../../core/api.ts";
 import { number } from "../../core/format.ts";
 import { toast } from "../../core/live_region.ts";
-import { invalidate, useQuery } from "../../core/query.ts";
+import { invalidate, type Query, useQuery } from "../../core/query.ts";
 import { useCan } from "../../core/session.ts";
 import { plural, t } from "../../core/text.ts";
 import { Badge } from "../../kit/badge.tsx";
@@ -20,7 +20,7 @@ import { SentFigures } from "../../parts/sent/figures.tsx";
 import { ContentPreview } from "../../parts/sent/preview.tsx";
 import { RecipientTable } from "../../parts/sent/recipients.tsx";
 import { audienceOf, type Broadcast, conditionsOf, isRunning } from "./broadcast.ts";
-import { Progress } from "./progress.tsx";
+import { type Detail, Progress, useProgress } from "./progress.tsx";
 
 /** The drawer of a broadcast. */
 export function BroadcastDrawer({ projectId, id, onClose }: { projectId: string; id: string; onClose: () => void }) {
@@ -38,6 +38,7 @@ export function BroadcastDrawer({ projectId, id, onClose }: { projectId: string;
 
 function Sections({ projectId, broadcast }: { projectId: string; broadcast: Broadcast }) {
   const { summary } = broadcast.status;
+  const detail = useProgress(projectId, broadcast.id, broadcast.status.status);
   const tabs = [
     { id: "overview", label: t("Overview") },
     { id: "recipients", label: t("Recipients") },
@@ -47,10 +48,10 @@ function Sections({ projectId, broadcast }: { projectId: string; broadcast: Broa
   const [tab, choose] = useTab(tabs);
   return (
     <div class="drawer-sections">
-      <Progress projectId={projectId} id={broadcast.id} />
+      <Progress detail={detail.data} status={detail.data?.status ?? broadcast.status.status} />
       <CancelButton projectId={projectId} broadcast={broadcast} />
       <Tabs label={t("Parts of the broadcast")} tabs={tabs} value={tab} onChange={choose} />
-      {tab === "overview" && <Overview projectId={projectId} broadcast={broadcast} />}
+      {tab === "overview" && <Overview projectId={projectId} broadcast={broadcast} detail={detail} />}
       {tab === "recipients" && <RecipientTable projectId={projectId} id={broadcast.id} />}
       {tab === "errors" && <Errors broadcast={broadcast} projectId={projectId} />}
       {tab === "json" && <Code label={t("The broadcast as JSON")} json={broadcast} />}
@@ -64,7 +65,7 @@ function CancelButton({ projectId, broadcast }: { projectId: string; broadcast: 
   const path = { params: { path: { broadcast_id: broadcast.id } } };
   async function cancel(): Promise<void> {
     const text = t("Users who have not got “{title}” by now do not get it. Those who have it keep it.", { title: broadcast.title });
-    if (!(await confirm({ title: t("Cancel this broadcast?"), text, action: t("Cancel the broadcast"), danger: true }))) return;
+    if (!(await confirm({ title: t("Cancel this broadcast?"), text, action: t("Stop sending"), danger: true }))) return;
     const cancelled = await data(projectApi(projectId).POST("/v2/broadcasts/{broadcast_id}/cancel", path));
     invalidate(`${projectId} broadcasts`);
     invalidate(`${projectId} progress ${broadcast.id}`);
@@ -74,17 +75,14 @@ function CancelButton({ projectId, broadcast }: { projectId: string; broadcast: 
   return (
     <div class="drawer-actions">
       <Button kind="danger" icon="close" onClick={cancel}>
-        {t("Cancel the broadcast")}
+        {t("Cancel broadcast")}
       </Button>
       <CopyCurl size="normal" call={{ method: "POST", path: `/v2/broadcasts/${broadcast.id}/cancel` }} />
     </div>
   );
 }
 
-function Overview({ projectId, broadcast }: { projectId: string; broadcast: Broadcast }) {
-  const detail = useQuery(`${projectId} sent ${broadcast.id}`, (signal) =>
-    data(projectApi(projectId).GET("/v2/sent/{notification_id}", { params: { path: { notification_id: broadcast.id } }, signal })),
-  );
+function Overview({ projectId, broadcast, detail }: { projectId: string; broadcast: Broadcast; detail: Query<Detail> }) {
   const conditions = conditionsOf(broadcast);
   return (
     <>
@@ -97,9 +95,9 @@ function Overview({ projectId, broadcast }: { projectId: string; broadcast: Broa
           [t("Id"), <Copy key="id" text={broadcast.id} />],
           [t("Sent"), <Time key="sent" at={broadcast.created_at} />],
           [t("Audience"), audienceOf(broadcast)],
-          [t("Condition"), conditions.length > 0 && conditions.map((each) => <code key={each}>{each}</code>)],
+          ...(conditions.length ? [[t("Condition"), conditions.map((each) => <code key={each}>{each}</code>)] as const] : []),
           [t("Category"), broadcast.category && <Badge>{broadcast.category}</Badge>],
-          [t("Topic"), broadcast.topic],
+          ...(broadcast.topic ? [[t("Topic"), broadcast.topic] as const] : []),
           [t("Failures"), number(broadcast.status.summary.failures)],
         ]}
       />

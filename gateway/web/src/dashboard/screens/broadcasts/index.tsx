@@ -19,7 +19,7 @@ import { statusName, statusTone } from "../../parts/sent/words.ts";
 import type { ScreenProps } from "../../screens.ts";
 import { audienceOf, type Broadcast, isRunning } from "./broadcast.ts";
 import { BroadcastDrawer } from "./drawer.tsx";
-import { Progress } from "./progress.tsx";
+import { ProgressCell } from "./progress.tsx";
 
 adoptStyles(css);
 
@@ -37,7 +37,7 @@ export default function Broadcasts({ projectId, rest }: ScreenProps) {
   );
   const hrefTo = (id: string | null) => `projects/${projectId}/broadcasts${id ? `/${id}` : ""}`;
   const columns: Column<Broadcast>[] = [
-    { title: t("Title"), render: (each) => each.title },
+    { title: t("Title"), render: (each) => each.title, wrap: true },
     { title: t("Status"), render: (each) => <StatusCell projectId={projectId} broadcast={each} />, width: "170px" },
     { title: t("Audience"), render: (each) => audienceOf(each), width: "20%", wide: true },
     { title: t("Category"), render: (each) => (each.category ? <Badge>{each.category}</Badge> : <span class="quiet">–</span>), width: "14%", wide: true },
@@ -82,7 +82,7 @@ export default function Broadcasts({ projectId, rest }: ScreenProps) {
 
 function StatusCell({ projectId, broadcast }: { projectId: string; broadcast: Broadcast }) {
   const { status } = broadcast.status;
-  if (isRunning(status)) return <Progress projectId={projectId} id={broadcast.id} small />;
+  if (isRunning(status)) return <ProgressCell projectId={projectId} id={broadcast.id} initial={status} />;
   return <Status tone={statusTone(status)}>{statusName(status)}</Status>;
 }
 

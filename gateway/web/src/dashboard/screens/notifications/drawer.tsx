@@ -69,10 +69,9 @@ function Overview({ projectId, detail }: { projectId: string; detail: Detail }) 
           [t("Id"), <Copy key="id" text={detail.id} />],
           [t("Sent"), <Time key="sent" at={detail.sent_at} />],
           [t("Audience"), audienceText(detail.audience, detail.recipients)],
-          [t("Status"), detail.status && <Status tone={statusTone(detail.status)}>{statusName(detail.status)}</Status>],
+          ...(detail.status ? [[t("Status"), <Status key="status" tone={statusTone(detail.status)}>{statusName(detail.status)}</Status>] as const] : []),
           [t("Category"), content?.category && <Badge>{content.category}</Badge>],
-          [t("Topic"), content?.topic],
-          [t("Link"), content?.action_url],
+          ...(content?.topic ? [[t("Topic"), content.topic] as const] : []),
         ]}
       />
     </>

@@ -44,12 +44,12 @@ export default function Notifications({ projectId, rest }: ScreenProps) {
     return `projects/${projectId}/notifications${id ? `/${id}` : ""}${text ? `?${text}` : ""}`;
   };
   const columns: Column<Sent>[] = [
-    { title: t("Title"), render: (each) => <Title sent={each} /> },
+    { title: t("Title"), render: (each) => <Title sent={each} />, wrap: true },
     { title: t("Category"), render: (each) => (each.category ? <Badge>{each.category}</Badge> : <span class="quiet">–</span>), width: "15%", wide: true },
     { title: t("Audience"), render: (each) => <AudienceCell projectId={projectId} sent={each} />, width: "20%", wide: true },
     { title: t("In the inbox"), align: "end", render: (each) => <Delivered sent={each} />, width: "110px", wide: true },
     { title: t("Read"), align: "end", render: (each) => shareText(each.read_percent, each.sampled >= each.stored), width: "72px" },
-    { title: t("Sent"), render: (each) => <Time at={each.sent_at} />, width: "120px" },
+    { title: t("Sent"), render: (each) => <Time at={each.sent_at} />, width: "110px" },
   ];
   const compose = can("editor") && (
     <Button kind="primary" icon="compose" href={`projects/${projectId}/compose`}>
@@ -92,7 +92,7 @@ function NotificationFilters({ filters }: { filters: Filters<Names> }) {
   const { values, set } = filters;
   return (
     <FilterBar filters={filters}>
-      <SearchField label={t("User id or external_id:…")} value={values.user} onValue={(value) => set("user", value)} mono />
+      <SearchField label={t("Recipient: external id, email or id")} value={values.user} onValue={(value) => set("user", value)} />
       <SearchField label={t("Category")} value={values.category} onValue={(value) => set("category", value)} />
       <FilterSelect
         label={t("Kind")}
