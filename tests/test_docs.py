@@ -15,6 +15,8 @@ import httpx
 import pytest
 from playwright.sync_api import Page, expect
 
+from gateway.api.admin import cookies
+from gateway.settings import NO_SETTINGS
 from tests import reference
 from tests.api.workspaces import created_project
 from tests.browser.chromium import CHROMIUM, running_chromium
@@ -58,6 +60,9 @@ EXAMPLE_FILES = {
 
 VARIABLES_OF_MAILS = {"inbox_delivery_id", "inbox_project_id", "inbox_user_id"}
 """What mail services store with each email: neither settings nor metrics."""
+
+NAMES_OF_ADMINS = {cookies.NAME, *NO_SETTINGS}
+"""The cookie of a session, and the variable of scripts."""
 
 
 def snippet(language: str, word: str) -> str:
@@ -141,7 +146,7 @@ def test_the_architecture_names_every_package_and_no_other() -> None:
 def test_settings_and_metrics_that_a_page_names_exist(page: Path) -> None:
     known = set(re.findall(r"`(inbox_\w+|INBOX_\w+)`", reference.PAGE.read_text()))
     named = set(re.findall(r"\b(?:inbox|INBOX)_\w*[a-zA-Z]\b(?!_)", page.read_text()))
-    assert named <= known | VARIABLES_OF_MAILS
+    assert named <= known | VARIABLES_OF_MAILS | NAMES_OF_ADMINS
 
 
 def test_every_snippet_of_the_readme_has_a_test() -> None:
