@@ -31,8 +31,8 @@ LOADING = "#main .skeleton, #main [aria-busy=true]"
 class Dashboard:
     """A page of the dashboard of somebody who is signed in, or of nobody.
 
-    `errors` has what the page logged as an error or a warning, `refused` the responses of the gateway from 400 on, and
-    `requests` all calls of operations. A test that causes some on purpose removes them.
+    `errors` has what the page logged as an error or a warning, `refused` the responses of the gateway from 400 on,
+    `requests` and `responses` all calls of operations. A test that causes errors on purpose removes them.
     """
 
     def __init__(self, page: Page, instance: Instance):
@@ -41,6 +41,7 @@ class Dashboard:
         self.errors: list[str] = []
         self.refused: list[str] = []
         self.requests: list[str] = []
+        self.responses: list[Response] = []
         self._pending: set[Request] = set()
         page.add_init_script(VIOLATIONS)
         page.on("console", self._on_console)
@@ -130,6 +131,8 @@ class Dashboard:
     def _on_response(self, response: Response) -> None:
         if response.headers.get("content-type", "").startswith("text/event-stream"):
             self._pending.discard(response.request)
+        elif response.url.startswith(f"{self.instance.url}api/"):
+            self.responses.append(response)
         if response.status >= 400:
             self.refused.append(f"{response.status} {response.request.method} {response.url}")
 

@@ -25,7 +25,7 @@ export function Empty({ icon = "info", title, children, action }: { icon?: IconN
   return (
     <div class="state">
       <Icon name={icon} size={24} />
-      <h3>{title}</h3>
+      <h2>{title}</h2>
       {children && <p>{children}</p>}
       {action}
     </div>
@@ -37,7 +37,7 @@ export function NothingMatches({ onClear }: { onClear: () => void }) {
   return (
     <div class="state">
       <Icon name="search" size={24} />
-      <h3>{t("Nothing matches")}</h3>
+      <h2>{t("Nothing matches")}</h2>
       <p>{t("No entry fits these filters.")}</p>
       <Button onClick={onClear}>{t("Clear filters")}</Button>
     </div>
@@ -50,7 +50,7 @@ export function Failure({ what, error, retry }: { what?: string; error: ApiFailu
   return (
     <div class="state failed" role="alert">
       <Icon name="warning" size={24} />
-      <h3>{what ?? t("This could not be loaded")}</h3>
+      <h2>{what ?? t("This could not be loaded")}</h2>
       <p>
         {error.message}
         {error.suggestion && <span class="quiet"> {error.suggestion}</span>}
@@ -70,7 +70,7 @@ export function NoPermission({ children }: { children?: ComponentChildren }) {
   return (
     <div class="state">
       <Icon name="lock" size={24} />
-      <h3>{t("Your role does not allow this")}</h3>
+      <h2>{t("Your role does not allow this")}</h2>
       <p>{children ?? t("An owner can change your role under Settings, Admins.")}</p>
     </div>
   );

@@ -61,9 +61,7 @@ function ProjectSwitcher({ screen }: { screen: Screen | undefined }) {
   }));
   return (
     <Menu label={t("Project: {name}", { name: shown?.name ?? t("none") })} items={items} class="switcher">
-      <span class="avatar" aria-hidden="true">
-        {(shown?.name ?? "?").slice(0, 1).toUpperCase()}
-      </span>
+      <span class="avatar" aria-hidden="true" data-letter={(shown?.name ?? "?").slice(0, 1).toUpperCase()} />
       <span class="name">{shown?.name ?? t("No project")}</span>
       <Icon name="switch" />
     </Menu>
@@ -80,12 +78,10 @@ function Account() {
     { label: t("Sign out"), icon: "leave" as const, onSelect: () => void signOut() },
   ];
   return (
-    <Menu label={t("Account of {name}", { name: me.admin.name || me.admin.email })} items={items} class="account">
-      <span class="avatar round" aria-hidden="true">
-        {(me.admin.name || me.admin.email).slice(0, 1).toUpperCase()}
-      </span>
+    <Menu label={t("Account of {name} {role}", { name: me.admin.name || me.admin.email, role: me.role })} items={items} class="account">
+      <span class="avatar round" aria-hidden="true" data-letter={(me.admin.name || me.admin.email).slice(0, 1).toUpperCase()} />
       <span class="name">
-        {me.admin.name || me.admin.email}
+        {me.admin.name || me.admin.email}{" "}
         <span class="quiet small">{me.role}</span>
       </span>
     </Menu>
