@@ -22,6 +22,7 @@ OURS = str(ROOT / "gateway" / "*")
 FLOORS: Mapping[str, float] = {
     "gateway": 96,
     "gateway/api": 98,
+    "gateway/api/admin": 96,
     "gateway/api/core": 98,
     "gateway/api/demo": 96,
     "gateway/api/system": 98,

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 from starlette.types import ASGIApp
@@ -209,6 +209,9 @@ class ApiBuilder:
         others = [each for each in operations if not each.row.path.startswith(ADMIN_PATH)]
         endpoints = [Endpoint(each, context) for each in audited(others, self.admin.audit)]
         port = self.settings.admin_port
+        if port:  # where INBOX_PUBLIC_URL does not lead
+            proxies = Proxies(self.settings.trusted_proxies)
+            context = replace(context, proxies=proxies, accesses=self.accesses(proxies))
         dashboard = [ListenerEndpoint(each, context, port) for each in self.dashboard_operations(operations)]
         routed = application([*endpoints, *dashboard], context, lifespan, websocket_path)
         asgi = CrossOrigin(routed, self.settings.allowed_origins, PageOrigins(self.projects))
@@ -220,11 +223,13 @@ class ApiBuilder:
             return self.operators_outbound, own
         return self.outbound, slack_installations.SLACK_URL
 
-    def accesses(self) -> Accesses:
-        """Return the `Access` of each kind of caller."""
+    def accesses(self, proxies: Proxies | None = None) -> Accesses:
+        """Return the `Access` of each kind of caller, for requests that come through these proxies."""
         settings = self.settings
         budget = BodyBudget(settings.max_body_bytes)
-        context = CallContext(self.proxies, BodyReader(budget, settings.max_body_bytes), settings.outbound_rules)
+        context = CallContext(
+            proxies or self.proxies, BodyReader(budget, settings.max_body_bytes), settings.outbound_rules
+        )
         user_limits = RateLimits(settings.rate_limit_reads, settings.rate_limit_writes)
         project_limits = RateLimits(settings.rate_limit_admin_reads, settings.rate_limit_admin_writes)
         workspaces = WorkspaceAuthenticator(WorkspaceTokens(settings.secret_key), WorkspaceStore(self.client))

@@ -35,6 +35,15 @@ class SignedIn(NamedTuple):
     new: NewSession
 
 
+class TooManyTriesError(ApiError):
+    """The limit of failed tries is reached. `is_first` is whether this try is the first one that is refused for it."""
+
+    def __init__(self, retry_after_seconds: int, *, is_first: bool):
+        code = ErrorCode.TOO_MANY_TRIES
+        super().__init__(code, code.kind.status, (code.problem(),), retry_after_seconds)
+        self.is_first = is_first
+
+
 class AdminAuthenticator:
     """Verifies passwords and sessions. Methods raise ApiError, and StoreUnavailableError."""
 
@@ -49,7 +58,7 @@ class AdminAuthenticator:
         self.admins = admins
         self.sessions = sessions
         self.passwords = passwords
-        self._tries = tries
+        self.tries = tries
         self._unix = unix
 
     def now(self) -> int:
@@ -109,13 +118,13 @@ class AdminAuthenticator:
         """Raise ApiError 401 unless the password is that of the admin, and 429 after too many tries."""
         subjects = ((BY_ADDRESS, client_network(client.address)), (BY_ACCOUNT, email))
         for limit, subject in subjects:
-            count = await self._tries.count(limit, subject)
+            count = await self.tries.count(limit, subject)
             if count.tries > limit.most:
-                raise api_error(ErrorCode.TOO_MANY_TRIES, retry_after_seconds=count.seconds_left)
+                raise TooManyTriesError(count.seconds_left, is_first=count.tries == limit.most + 1)
         if not await self.passwords.matches(password, record.password if record is not None else ""):
             raise api_error(ErrorCode.EMAIL_OR_PASSWORD_INCORRECT)
         for limit, subject in subjects:
-            await self._tries.forgive(limit, subject)
+            await self.tries.forgive(limit, subject)
 
 
 def principal_of(record: AdminRecord, session: AdminSession) -> AdminPrincipal:

@@ -18,6 +18,9 @@ class TryLimit(NamedTuple):
 BY_ADDRESS = TryLimit("address", 5, 60)
 BY_ACCOUNT = TryLimit("account", 10, 3600)
 
+ENTRIES_OF_UNKNOWN = TryLimit("entries", 20, 60)
+"""How many tries for accounts that do not exist are in the audit log, so that they do not drive all others out."""
+
 
 class Count(NamedTuple):
     """How many tries there were, this one included, and in how many seconds they are forgotten."""

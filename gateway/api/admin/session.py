@@ -28,7 +28,7 @@ from gateway.api.core.call import ADMIN, PUBLIC, AdminCall, Call, PublicCall
 from gateway.api.core.operation import Operation
 from gateway.api.core.responses import json_response, no_content
 from gateway.api.core.schema import Errors, ResponseSpec
-from gateway.auth.admins import AdminAuthenticator, Client, SignedIn
+from gateway.auth.admins import AdminAuthenticator, Client, SignedIn, TooManyTriesError
 from gateway.auth.passwords import password_fault
 from gateway.domain.admin import EVERY_WORKSPACE, Role
 from gateway.domain.errors import ApiError, ErrorCode, api_error, invalid
@@ -36,6 +36,7 @@ from gateway.domain.objects import Object
 from gateway.domain.params import Text
 from gateway.store.admin_links import FIRST_OWNER, AdminLinkStore
 from gateway.store.admin_sessions import MAX_SECONDS
+from gateway.store.admin_tries import ENTRIES_OF_UNKNOWN
 from gateway.store.admins import AdminRecord
 from gateway.store.audit_log import AuditEntry
 from gateway.store.errors import EmailTakenError
@@ -131,7 +132,8 @@ class SessionResource:
         except ApiError as error:
             # What was given as the email may be a password, unless an admin has it.
             record = await self.authenticator.admins.by_email(values["email"])
-            await self._audited(_LOGIN, call, record, problem=error)
+            if await self._is_audited(record, error):
+                await self._audited(_LOGIN, call, record, problem=error)
             raise
         response = self._begun(call, signed_in)
         await self._audited(_LOGIN, call, signed_in.record, session_id=signed_in.new.session.id)
@@ -180,6 +182,15 @@ class SessionResource:
         """End the session."""
         await self.authenticator.sessions.end(call.principal.admin.id, call.principal.session_id)
         return no_content({"Set-Cookie": ended_cookie(call.forwarded)})
+
+    async def _is_audited(self, record: AdminRecord | None, error: ApiError) -> bool:
+        """Return whether a failed try leaves an entry. Anybody may make any number of them."""
+        if isinstance(error, TooManyTriesError) and not error.is_first:
+            return False
+        if record is not None:
+            return True
+        count = await self.authenticator.tries.count(ENTRIES_OF_UNKNOWN, "")
+        return count.tries <= ENTRIES_OF_UNKNOWN.most
 
     async def _of_link(self, token: str) -> AdminRecord | None:
         """Return the admin whom a link is for, None for the first owner. Raises ApiError 403 for a link that ended."""
