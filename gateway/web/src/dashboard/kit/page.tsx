@@ -34,7 +34,7 @@ export function Page({ title, text, actions, above, children, narrow }: PageProp
       <header class="page-head">
         <div>
           {above && (
-            <nav class="above" aria-label={t("Breadcrumb")}>
+            <nav class="above" aria-label={t("Pages above")}>
               {above.map(({ label, href }) => (
                 <a key={href} href={href}>
                   {label}

@@ -70,7 +70,7 @@ function Head<T>({ columns }: { columns: readonly Column<T>[] }) {
             class={cellClass(column)}
             ref={(cell) => void (column.width && cell?.style.setProperty("inline-size", column.width))}
           >
-            {column.title}
+            {column.title || <span class="hidden">{t("Actions")}</span>}
           </th>
         ))}
       </tr>

@@ -28,8 +28,8 @@ export default function Audit() {
   });
   const nameOf = (id: string) => projects.find((project) => project.id === id)?.name ?? (id && `#${id}`);
   const columns: readonly Column<Entry>[] = [
-    { title: t("What"), render: (entry) => entry.summary || entry.action },
-    { title: t("Who"), render: ({ actor }) => actor },
+    { title: t("What"), render: (entry) => entry.summary || entry.action, wrap: true },
+    { title: t("Who"), render: ({ actor }) => actor, wide: true },
     { title: t("Target"), render: (entry) => targetOf(entry), wide: true },
     { title: t("Project"), render: ({ project_id }) => nameOf(project_id) || <span class="quiet">–</span>, wide: true },
     { title: t("Outcome"), render: ({ outcome }) => <Outcome outcome={outcome} />, width: "110px", wide: true },
