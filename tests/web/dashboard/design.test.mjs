@@ -49,6 +49,11 @@ test("weak pairs are named in each look, and the look without a theme has none",
   assert.equal(weaknesses(unread, read)[0].what, "Text of unread notifications");
 });
 
+test("a weak pair of a theme that is the same in both looks is named once", () => {
+  const values = { "notification.default.backgroundColor": "#0e1428", "notification.default.textColor": "#666677" };
+  assert.deepEqual(new Set(weaknesses(themeOf(values, null), read).map(({ look }) => look)), new Set(["both"]));
+});
+
 test("a theme as CSS has the variables that pages can set", () => {
   const theme = themeOf({ "dialog.accentColor": "#0d6f5c", "header.borderRadius": "8px", "header.backgroundColor": "#333333" }, null);
   assert.equal(cssOf(theme, read), "inbox-bell,\ninbox-list {\n  --inbox-radius: 8px;\n  --inbox-accent: #0d6f5c;\n}\n");

@@ -34,12 +34,17 @@ function rounded(count: number): number {
   return Math.round(count / step) * step;
 }
 
+/** Return what the gateway says of an audience that it cannot read, such as where a condition is wrong. */
+export function audienceProblem({ error }: AudienceQuery): string | undefined {
+  return error?.status === 422 ? (Object.values(error.fields)[0] ?? error.message) : undefined;
+}
+
 export function AudienceCount({ query }: { query: AudienceQuery }) {
   const { data: found, error } = query;
   return (
     <p class="audience-count" role="status" aria-busy={query.refreshing}>
       {error ? (
-        <span class="audience-error">{error.message}</span>
+        <span class="audience-error">{audienceProblem(query) ? t("Cannot be counted") : error.message}</span>
       ) : found ? (
         <>
           <b>{peopleIn(found)}</b>

@@ -5,7 +5,7 @@ import { Button, IconButton } from "../../kit/button.tsx";
 import { Select, Textarea, TextInput } from "../../kit/fields.tsx";
 import { Card } from "../../kit/page.tsx";
 import { Tabs } from "../../kit/tabs.tsx";
-import { AudienceCount, type AudienceQuery } from "./audience_count.tsx";
+import { AudienceCount, audienceProblem, type AudienceQuery } from "./audience_count.tsx";
 import { ATTRIBUTES, type Clause, CUSTOM } from "./condition.ts";
 import { type AudienceKind, conditionOf, type Draft, type Problems, usersIn } from "./draft.ts";
 
@@ -22,7 +22,11 @@ const kinds = () => [
   { id: "everyone", label: t("Everyone") },
 ];
 
-export function AudienceFields({ draft, problems, set, count }: FieldsProps & { count: AudienceQuery }) {
+export function AudienceFields({ draft, problems: missing, set, count }: FieldsProps & { count: AudienceQuery }) {
+  const refused = audienceProblem(count);
+  const { audience } = draft;
+  // A field has the name of its kind of audience.
+  const problems = audience === "everyone" || !refused ? missing : { [audience]: refused, ...missing };
   return (
     <Card title={t("Audience")} actions={<AudienceCount query={count} />}>
       <Tabs segmented label={t("Audience")} tabs={kinds()} value={draft.audience} onChange={(id) => set({ audience: id as AudienceKind })} />

@@ -68,7 +68,7 @@ export function Progress({ projectId, id, expected, onAgain }: { projectId: stri
             actions={
               <>
                 {RUNNING.includes(sent.status.status) && <Button onClick={cancel}>{t("Cancel")}</Button>}
-                <Button kind="primary" href={`projects/${projectId}/broadcasts?id=${id}`}>
+                <Button kind="primary" href={`projects/${projectId}/broadcasts/${id}`}>
                   {t("Open the broadcast")}
                 </Button>
               </>

@@ -42,7 +42,7 @@ export function TestToMe({ projectId, content, disabled }: { projectId: string; 
     remember(projectId, name);
     setUser(name);
     setAsking(false);
-    const run = () => navigate(`projects/${projectId}/notifications?id=${id}`);
+    const run = () => navigate(`projects/${projectId}/notifications/${id}`);
     toast(t("A test was sent to {user}", { user: name }), "ok", { label: t("Follow it"), run });
   }
 

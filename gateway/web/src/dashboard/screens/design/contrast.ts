@@ -17,7 +17,7 @@ const ACCENT = "#3e63dd";
 const QUIET_SHARE = 0.7;
 
 export interface Weakness {
-  readonly look: Look;
+  readonly look: Look | "both";
   readonly what: string;
   readonly ratio: number;
   readonly least: number;
@@ -76,7 +76,18 @@ export function weaknesses(theme: unknown, read: ReadColor): Weakness[] {
       if (ratio < least) found.push({ look, what, ratio, least });
     }
   }
-  return found;
+  return merged(found);
+}
+
+/** Return weaknesses that both looks have as one. */
+function merged(found: readonly Weakness[]): Weakness[] {
+  const [light, dark] = (["light", "dark"] as const).map((look) => found.filter((each) => each.look === look));
+  const same = (one: Weakness, other: Weakness) => one.what === other.what && one.ratio === other.ratio;
+  const isInBoth = (one: Weakness) => light!.some((each) => same(each, one)) && dark!.some((each) => same(each, one));
+  return [
+    ...light!.map((each) => (isInBoth(each) ? { ...each, look: "both" as const } : each)),
+    ...dark!.filter((each) => !isInBoth(each)),
+  ];
 }
 
 /** Variables that a page can set. The bell has others for the integration alone. */

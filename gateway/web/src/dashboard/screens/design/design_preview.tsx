@@ -66,8 +66,9 @@ export function DesignPreview({ design, product }: { design: Design; product: st
             <ul>
               {weak.map(({ look: where, what, ratio, least }) => (
                 <li key={what + where}>
-                  {t(where === "dark" ? "{what}, dark look: {ratio} : 1, at least {least} : 1 is needed" : "{what}, light look: {ratio} : 1, at least {least} : 1 is needed", {
+                  {t("{what}, {look}: {ratio} : 1, at least {least} : 1 is needed", {
                     what,
+                    look: { light: t("light look"), dark: t("dark look"), both: t("both looks") }[where],
                     ratio: number(ratio, { minimumFractionDigits: 1, maximumFractionDigits: 1 }),
                     least: number(least),
                   })}

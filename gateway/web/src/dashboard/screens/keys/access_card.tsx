@@ -13,6 +13,7 @@ import type { ProjectKeys } from "./secret_card.tsx";
 
 export function AccessCard({ project, onChange }: { project: ProjectKeys; onChange: () => void }) {
   const [busy, setBusy] = useState(false);
+  const [asked, setAsked] = useState(0);
   const path = `/admin/api/projects/${project.id}`;
 
   async function change(body: { hmac_enabled?: boolean; allowed_origins?: string[] }): Promise<void> {
@@ -35,6 +36,7 @@ export function AccessCard({ project, onChange }: { project: ProjectKeys; onChan
             danger: true,
           },
     );
+    setAsked((count) => count + 1); // the browser has moved the switch already: render what is saved
     if (!agreed) return;
     setBusy(true);
     try {
@@ -53,6 +55,7 @@ export function AccessCard({ project, onChange }: { project: ProjectKeys; onChan
   return (
     <Card title={t("Browsers")} actions={<CopyCurl call={{ method: "PATCH", path, body: { hmac_enabled: project.hmac_enabled, allowed_origins: project.allowed_origins } }} />}>
       <Switch
+        key={asked}
         label={t("Users must prove who they are")}
         hint={project.hmac_enabled ? t("By an HMAC or a token, which your backend makes.") : t("Now anybody who knows a user's id can read the inbox.")}
         checked={project.hmac_enabled}
