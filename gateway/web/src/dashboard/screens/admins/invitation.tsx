@@ -5,7 +5,7 @@ import { adminApi, data } from "../../core/api.ts";
 import type { components } from "../../core/api_types.d.ts";
 import { dateTime } from "../../core/format.ts";
 import { invalidate } from "../../core/query.ts";
-import type { Roles } from "../../core/session.ts";
+import { type Roles, useSession } from "../../core/session.ts";
 import { t } from "../../core/text.ts";
 import { Button } from "../../kit/button.tsx";
 import { Code } from "../../kit/copy.tsx";
@@ -17,9 +17,15 @@ import { RolesField } from "./roles.tsx";
 
 export type Invitation = components["schemas"]["Invitation"];
 
+/** Return where somebody is an owner: in all workspaces, or in one. */
+function ownedBy(roles: Roles): string {
+  return roles["*"] === "owner" ? "*" : (Object.keys(roles).find((where) => roles[where] === "owner") ?? "*");
+}
+
 /** The dialog that invites somebody. */
 export function Invite({ onClose }: { onClose: () => void }) {
-  const [roles, setRoles] = useState<Roles>({ "*": "viewer" });
+  const { me } = useSession();
+  const [roles, setRoles] = useState<Roles>(() => ({ [ownedBy(me.admin.roles)]: "viewer" }));
   const [invitation, setInvitation] = useState<Invitation>();
 
   const bodyOf = ({ email = "", name = "" }: Record<string, string>) => ({ email, roles, ...(name ? { name } : {}) });

@@ -2,7 +2,7 @@
 
 import { adminApi, data } from "../../core/api.ts";
 import { useCursorList } from "../../core/query.ts";
-import { useSession } from "../../core/session.ts";
+import { allows, useSession } from "../../core/session.ts";
 import { t } from "../../core/text.ts";
 import { useFilters, useParam, withParams } from "../../core/url_state.ts";
 import { Status } from "../../kit/badge.tsx";
@@ -17,11 +17,16 @@ import { type Entry, EntryDrawer, OUTCOMES, targetOf } from "./entry.tsx";
 
 /** The screen. */
 export default function Audit() {
-  const { projects } = useSession();
+  const { me, projects } = useSession();
+  const everywhere = me.admin.roles["*"];
+  // Only an admin of all workspaces may read the log of all. Others read that of a project.
+  const readsAll = everywhere !== undefined && allows(everywhere, "admin");
+  const readable = readsAll ? projects : projects.filter(({ role }) => allows(role, "admin"));
   const filters = useFilters("project", "actor", "action");
   const [shown, show] = useParam("entry", { push: true });
-  const given = Object.fromEntries(Object.entries(filters.values).filter(([, value]) => value));
-  const list = useCursorList(`settings audit ${filters.key}`, async (after, signal) => {
+  const project = filters.values.project || (readsAll ? "" : (readable[0]?.id ?? ""));
+  const given = Object.fromEntries(Object.entries({ ...filters.values, project }).filter(([, value]) => value));
+  const list = useCursorList(`settings audit ${project} ${filters.key}`, async (after, signal) => {
     const query = { ...given, limit: 50, ...(after ? { starting_after: after } : {}) };
     const page = await data(adminApi().GET("/admin/api/audit", { params: { query }, signal }));
     return { items: page.data, next: page.next };
@@ -35,7 +40,7 @@ export default function Audit() {
     { title: t("Outcome"), render: ({ outcome }) => <Outcome outcome={outcome} />, width: "110px", wide: true },
     { title: t("When"), render: ({ at }) => <Time at={at} />, width: "120px", align: "end" },
   ];
-  const projectOptions = [{ value: "", label: t("All projects") }, ...projects.map(({ id, name }) => ({ value: id, label: name }))];
+  const projectOptions = [...(readsAll ? [{ value: "", label: t("All projects") }] : []), ...readable.map(({ id, name }) => ({ value: id, label: name }))];
   const params = new URLSearchParams(given).toString();
   return (
     <Page
@@ -52,7 +57,7 @@ export default function Audit() {
     >
       <FilterBar filters={filters}>
         <SearchField label={t("Who")} placeholder={t("Email of an admin")} value={filters.values.actor} onValue={(value) => filters.set("actor", value)} />
-        <FilterSelect label={t("Project")} value={filters.values.project} onValue={(value) => filters.set("project", value)} options={projectOptions} />
+        <FilterSelect label={t("Project")} value={project} onValue={(value) => filters.set("project", value)} options={projectOptions} />
         {filters.values.action && (
           <Button kind="quiet" icon="close" onClick={() => filters.set("action", null)}>
             {filters.values.action}
@@ -74,7 +79,7 @@ export default function Audit() {
         <EntryDrawer
           key={shown}
           id={shown}
-          project={filters.values.project}
+          project={project}
           known={list.items?.find(({ id }) => id === shown)}
           nameOf={nameOf}
           onClose={() => show(null)}
