@@ -38,7 +38,7 @@ def test_a_configuration_is_refused_at_its_fields_saved_and_removed(owner: Dashb
     expect(owner.drawer).to_contain_text("/v2/integrations/github/webhooks/incoming/")
     assert "a-secret-of-github" not in owner.page.content()
     owner.button("Remove").click()
-    owner.drawer.last.get_by_role("button", name="Remove").click()
+    owner.page.get_by_role("dialog", name="Remove GitHub?").get_by_role("button", name="Remove").click()
     expect(owner.drawer).to_have_count(0)
     owner.wait()
     assert owner.instance.request("GET", "/v2/integrations/github").json()["data"] == []
@@ -52,3 +52,24 @@ def test_a_viewer_reads_a_configuration_and_has_no_form(viewer: Dashboard) -> No
         expect(viewer.button(name)).to_have_count(0)
     viewer.open("channels", integration="smtp")
     expect(viewer.drawer).to_contain_text("An admin can configure it.")
+
+
+def test_the_secret_of_an_endpoint_is_shown_once(owner: Dashboard) -> None:
+    owner.open("channels", endpoint="new")
+    owner.field("Address").fill("https://example.com/hooks/inbox")
+    owner.field("Event types optional").fill("user.* nothing.at.all")
+    owner.button("Create").click()
+    expect(owner.drawer).to_contain_text("Must be one of")
+    owner.refused.clear()
+    owner.errors.clear()  # the browser logs each refusal
+    owner.field("Event types optional").fill("user.*")
+    owner.button("Create").click()
+    secret = owner.drawer.get_by_label("Signing secret").inner_text()
+    assert secret.startswith("whsec_")
+    owner.button("Done").click()
+    owner.main.get_by_role("link", name="https://example.com/hooks/inbox").click()
+    expect(owner.drawer).to_contain_text("None in the last seven days.")
+    assert secret not in owner.page.content()
+    owner.button("Delete").click()
+    owner.page.get_by_role("dialog", name="Delete this endpoint?").get_by_role("button", name="Delete").click()
+    expect(owner.main).to_contain_text("No endpoints")

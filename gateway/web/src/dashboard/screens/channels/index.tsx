@@ -14,6 +14,7 @@ import css from "./channels.css";
 import { ConfigDrawer } from "./drawer.tsx";
 import { groups, providers } from "./providers.ts";
 import { type ChannelFacts, stateOf } from "./state.ts";
+import { OutgoingWebhooks } from "./webhooks.tsx";
 
 adoptStyles(css);
 
@@ -62,6 +63,7 @@ export default function Channels({ projectId }: ScreenProps) {
           </>
         )}
       </Loaded>
+      <OutgoingWebhooks projectId={projectId} />
     </Page>
   );
 }
