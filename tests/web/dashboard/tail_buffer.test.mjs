@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { TailBuffer } from "dashboard/screens/live/tail_buffer.ts";
+import { windowOf } from "dashboard/screens/live/use_window.ts";
 
 const rows = (...ids) => ids.map((id) => ({ id }));
 const ids = (buffer) => buffer.rows.map(({ id }) => id).join("");
@@ -45,4 +46,12 @@ test("a cleared buffer counts anew, and takes rows that it had", () => {
   buffer.clear();
   buffer.add(rows("c"));
   assert.deepEqual([ids(buffer), buffer.dropped], ["c", 0]);
+});
+
+test("only the rows in view and those near it are rendered", () => {
+  assert.deepEqual(windowOf(0, 360, 36, 1000), { start: 0, end: 22, rowPx: 36 });
+  assert.deepEqual(windowOf(3600, 360, 36, 1000), { start: 88, end: 122, rowPx: 36 });
+  assert.deepEqual(windowOf(36_000, 360, 36, 1000), { start: 988, end: 1000, rowPx: 36 });
+  assert.deepEqual(windowOf(3600, 360, 36, 3), { start: 0, end: 3, rowPx: 36 });
+  assert.deepEqual(windowOf(0, 360, 36, 0), { start: 0, end: 0, rowPx: 36 });
 });

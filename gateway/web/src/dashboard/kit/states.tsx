@@ -52,7 +52,7 @@ export function Failure({ what, error, retry }: { what?: string; error: ApiFailu
       <Icon name="warning" size={24} />
       <h2>{what ?? t("This could not be loaded")}</h2>
       <p>
-        {error.message}
+        {error.message.replace(/[^.!?]$/, "$&.")}
         {error.suggestion && <span class="quiet"> {error.suggestion}</span>}
       </p>
       {retry && <Button onClick={retry}>{t("Retry")}</Button>}

@@ -101,7 +101,7 @@ export function Commands() {
 
   return (
     <>
-      <button type="button" class="button secondary finder" onClick={openPalette}>
+      <button type="button" class="button secondary finder" title={t("Search")} onClick={openPalette}>
         <Icon name="search" />
         <span>{t("Search")}</span>
         <KeyHint keys={`${MODIFIER} K`} />

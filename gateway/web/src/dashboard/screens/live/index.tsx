@@ -8,13 +8,13 @@ import { plural, t } from "../../core/text.ts";
 import { Status } from "../../kit/badge.tsx";
 import { Button } from "../../kit/button.tsx";
 import { CopyCurl } from "../../kit/copy.tsx";
-import { Empty, NothingMatches } from "../../kit/states.tsx";
+import { Empty, Failure, NothingMatches } from "../../kit/states.tsx";
 import { Page } from "../../kit/page.tsx";
 import { Tabs } from "../../kit/tabs.tsx";
 import type { ScreenProps } from "../../screens.ts";
 import { EventDrawer } from "./event_drawer.tsx";
 import { TailFilters } from "./filters.tsx";
-import { Rows } from "./rows.tsx";
+import { Rows, RowsSkeleton } from "./rows.tsx";
 import { connectionsOf, eventsOf } from "./source.ts";
 import styles from "./live.css";
 import { type Tail, useTail } from "./use_tail.ts";
@@ -36,12 +36,15 @@ export default function Live({ projectId }: ScreenProps) {
   const isPaused = paused !== "";
   useEffect(() => (isPaused ? tail.hold() : followIfAtStart()), [isPaused, filters.key]);
 
-  const atStart = () => (scroller.current?.scrollTop ?? 0) <= AT_START_PX;
+  /** Follow the newest row, unless the reader scrolled away or moves between rows. */
   function followIfAtStart(): void {
-    if (!isPaused && atStart()) tail.release();
-    else tail.hold();
+    const list = scroller.current;
+    const isReading = list !== null && (list.scrollTop > AT_START_PX || list.contains(document.activeElement));
+    if (isPaused || isReading) tail.hold();
+    else tail.release();
   }
   function showNewest(): void {
+    (document.activeElement as HTMLElement | null)?.blur();
     scroller.current?.scrollTo({ top: 0 });
     setPaused(null);
     tail.release();
@@ -80,9 +83,9 @@ export default function Live({ projectId }: ScreenProps) {
             {plural(tail.waiting, "{n} new event", "{n} new events")}
           </Button>
         )}
-        <div class="tail" ref={scroller} onScroll={followIfAtStart}>
+        <div class="tail" ref={scroller} onScroll={followIfAtStart} onFocusIn={followIfAtStart} onFocusOut={() => setTimeout(followIfAtStart)}>
           {tail.rows.length > 0 ? (
-            <Rows projectId={projectId} rows={tail.rows} current={shownId} />
+            <Rows projectId={projectId} rows={tail.rows} current={shownId} scroller={scroller} />
           ) : (
             <Nothing tail={tail} connections={connections} projectId={projectId} filters={filters} />
           )}
@@ -142,7 +145,7 @@ interface NothingProps {
 }
 
 function Nothing({ tail, projectId, filters, connections }: NothingProps) {
-  if (!tail.loaded) return null;
+  if (!tail.loaded) return tail.failure ? <Failure what={t("The events could not be loaded")} error={tail.failure} /> : <RowsSkeleton />;
   if (filters.active) return <NothingMatches onClear={filters.clear} />;
   return (
     <Empty

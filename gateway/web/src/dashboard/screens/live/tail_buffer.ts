@@ -32,6 +32,11 @@ export class TailBuffer<T extends Identified> {
     return this.#waiting.length;
   }
 
+  /** Whether `rows` is kept as it is. */
+  get held(): boolean {
+    return this.#held;
+  }
+
   /** Add rows in any order. A row that the buffer has already is ignored. */
   add(rows: readonly T[]): void {
     const fresh = rows.filter(({ id }) => !this.#known.has(id) && this.#known.add(id));

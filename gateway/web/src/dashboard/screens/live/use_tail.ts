@@ -1,12 +1,13 @@
 /** The live tail as a component uses it. */
 
 import { useEffect, useReducer, useRef } from "preact/hooks";
+import { type ApiFailure, asFailure } from "../../core/failure.ts";
 import { MAX_ROWS, TailBuffer } from "./tail_buffer.ts";
 import { type OpenTail, type Refusal, type TailState, followTail } from "./tail_stream.ts";
 import type { ProjectEvent } from "./event_text.ts";
 
 /** How often arrived rows are shown: often enough to be live, and rarely enough to be cheap at any rate. */
-const SHOW_EVERY_MS = 150;
+const SHOW_EVERY_MS = 200;
 
 export interface Tail {
   readonly state: TailState;
@@ -21,6 +22,8 @@ export interface Tail {
   readonly lost: number;
   /** Whether the latest events before the tail was opened are there. */
   readonly loaded: boolean;
+  /** Why the latest events could not be loaded. */
+  readonly failure: ApiFailure | undefined;
   hold(): void;
   release(): void;
   clear(): void;
@@ -47,6 +50,7 @@ export function useTail(key: string, source: Source): Tail {
     render();
     const ended = new AbortController();
     let arrived: ProjectEvent[] = [];
+    let received = false;
     let timer: ReturnType<typeof setTimeout> | undefined;
     const change = (changes: Partial<typeof current.current>) => {
       if (ended.signal.aborted) return;
@@ -59,28 +63,34 @@ export function useTail(key: string, source: Source): Tail {
       arrived = [];
       render();
     };
+    const load = () => {
+      source.latest(ended.signal).then(
+        (events) => {
+          if (ended.signal.aborted) return;
+          buffer.add(events.filter(source.matches));
+          change({ loaded: true, failure: undefined });
+        },
+        (error) => change({ failure: asFailure(error) }),
+      );
+    };
     const stop = followTail(source.open, {
       opened() {
-        if (current.current.loaded) return;
         // The stream is open before the latest events are read, so nothing is missed in between.
-        source.latest(ended.signal).then(
-          (events) => {
-            if (ended.signal.aborted) return;
-            buffer.add(events.filter(source.matches));
-            change({ loaded: true });
-          },
-          () => change({ loaded: true }), // the tail itself shows whether the gateway can be reached
-        );
+        if (!received) load();
       },
       record(data) {
         const event = source.read(data);
+        received = true;
         if (!source.matches(event)) return;
         arrived.push(event);
         timer ??= setTimeout(show, SHOW_EVERY_MS);
       },
       reset: () => change({ gap: true }),
       lost: (count) => change({ lost: current.current.lost + count }),
-      state: (state, refusal) => change({ state, refusal }),
+      state(state, refusal) {
+        change({ state, refusal });
+        if (state === "reconnecting" && !current.current.loaded) load(); // the log can be read all the same
+      },
     });
     return () => {
       ended.abort();
@@ -90,8 +100,9 @@ export function useTail(key: string, source: Source): Tail {
   }, [key]);
 
   const act = (action: () => void) => () => {
+    const [before, held] = [buffer.rows, buffer.held];
     action();
-    render();
+    if (buffer.rows !== before || buffer.held !== held) render();
   };
   return {
     ...current.current,
@@ -104,4 +115,4 @@ export function useTail(key: string, source: Source): Tail {
   };
 }
 
-const NEW = { state: "connecting" as TailState, refusal: undefined, gap: false, lost: 0, loaded: false };
+const NEW = { state: "connecting" as TailState, refusal: undefined, gap: false, lost: 0, loaded: false, failure: undefined as ApiFailure | undefined };

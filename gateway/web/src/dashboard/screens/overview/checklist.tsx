@@ -101,6 +101,7 @@ function StepItem({ step, number, body }: { step: Step; number: number; body: (s
           <span class="title">{TITLES[name]()}</span>
           <span class="quiet">{at ? DONE[name](ago(at)) : ""}</span>
           <span class="hidden">{state === "done" ? t("done") : t("not done yet")}</span>
+          <Icon name="down" />
         </summary>
         {open && <div class="body">{body(step)}</div>}
       </details>

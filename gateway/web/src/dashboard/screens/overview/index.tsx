@@ -63,10 +63,10 @@ export default function OverviewScreen({ projectId }: ScreenProps) {
 function OverviewSkeleton() {
   return (
     <div class="overview-skeleton">
-      <Skeleton lines={1} height={96} />
+      <Skeleton lines={1} height={110} />
       <div class="overview-halves">
-        <Skeleton lines={1} height={320} />
-        <Skeleton lines={1} height={320} />
+        <Skeleton lines={1} height={346} />
+        <Skeleton lines={1} height={346} />
       </div>
     </div>
   );
