@@ -163,10 +163,7 @@ class AdminProjectsResource:
         return await self._response(call, call.project)
 
     async def update(self, call: AdminProjectCall) -> Response:
-        """Update a project. The change applies to the next request on every node.
-
-        Fields that the body leaves out keep their values.
-        """
+        """Change the given fields of a project. Every node follows with its next request."""
         values = call.fields(await call.body())
         before = call.project
         project = await self.base.change(before, values)
@@ -175,7 +172,7 @@ class AdminProjectsResource:
         return await self._response(call, project)
 
     async def delete(self, call: AdminProjectCall) -> Response:
-        """Delete a project. Its keys and tokens are refused at once, and its data is removed in the background."""
+        """Delete a project. Its keys and tokens are refused at once; a job removes its users and their inboxes."""
         call.note(name=call.project.name)
         await self.base.remove(call.project.workspace_id, call.project.id)
         return no_content()

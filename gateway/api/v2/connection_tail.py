@@ -57,11 +57,11 @@ class ConnectionTailResource:
     async def follow(self, call: ProjectCall) -> Response:
         """Stream the events of the project's live connections as they happen, as server-sent events.
 
-        The data of a record is such as `{"timestamp": "2026-11-30T12:00:00.000Z", "type": "connection.refused",
-        "transport": "websocket", "connection_id": "4f1c2a-17", "user_id": null, "code": "user_hmac_is_incorrect",
-        "origin": "https://app.example.com"}`. The types are `connection.opened`, `connection.closed` with the code of
-        the server or `client`, and `connection.refused` with the code of the error. Nothing is stored, so a stream
-        begins now, and a reconnect misses what happened meanwhile. Nodes begin to make events when somebody opens a
+        The data of a record has the `timestamp`, the `type`, the `transport`, the `connection_id`, the `user_id`, the
+        `code` and the `origin`, such as `https://app.example.com`. The types are `connection.opened`,
+        `connection.closed` with the code of the server or `client`, and `connection.refused` with the code of the
+        error. Nothing is stored, so a stream begins now, and a reconnect misses what happened meanwhile. Nodes begin to
+        make events when somebody opens a
         stream, other nodes than that of the stream within two seconds. A record `dropped` with a `count` says how many
         events there was no room for: a stream holds 1,000. It ends as `GET /v2/events/tail` does.
         """
