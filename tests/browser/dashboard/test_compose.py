@@ -57,7 +57,8 @@ def test_an_editor_writes_previews_tests_and_sends_a_notification(editor: Dashbo
     editor.button("Send to 5 people").click()
     expect(editor.drawer).to_contain_text("goes out by: Inbox, Email")
     editor.drawer.get_by_role("button", name="Send to 5 people").click()
-    expect(page.get_by_text("5 people")).to_be_visible()
+    expect(editor.heading("Sent")).to_be_visible()
+    expect(page.locator(".sent-count")).to_have_text("5 people")
     expect(page.get_by_role("progressbar")).to_have_attribute("aria-valuenow", "5")
     titles = [each["title"] for each in notifications(instance, "alan")]
     assert titles.count(TITLE) == 2
