@@ -161,9 +161,11 @@ class SentList:
         """Return up to `limit` entries, the place that was reached, and whether there may be more beyond it."""
         found: dict[str, SentEntry] = {}
         reached = before or start
-        for _ in range(SCANS):
+        for scan in range(SCANS):
+            # Nearly always each event is an entry, and the first read is enough.
+            count = SCANNED_AT_ONCE if scan else min(limit + 1, SCANNED_AT_ONCE)
             bounds = {"newer_than": reached} if before else {"older_than": reached}
-            part = await self.log.read(project_id, _types(wanted), SCANNED_AT_ONCE, user_id=wanted.user_id, **bounds)
+            part = await self.log.read(project_id, _types(wanted), count, user_id=wanted.user_id, **bounds)
             for event in part.events:
                 if len(found) == limit:
                     return list(found.values()), reached, True
