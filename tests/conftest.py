@@ -1,11 +1,13 @@
 """Fixtures that start real servers. Tests build everything else themselves."""
 
+import functools
 import signal
 import ssl
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import httpx
+import httpx._transports.default
 import pytest
 from hypothesis import HealthCheck, settings
 
@@ -17,6 +19,10 @@ from tests.watchdog import Watchdog
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# Loading the certificate authorities takes 25 ms of CPU, for each request without a client. All clients share them.
+_load = httpx._transports.default.create_ssl_context  # type: ignore[attr-defined] # not a public name
+httpx._transports.default.create_ssl_context = functools.cache(_load)  # type: ignore[attr-defined]
 
 # A slow example is not a failure, because shared machines are slow at times.
 settings.register_profile("ours", deadline=None, suppress_health_check=[HealthCheck.too_slow])
