@@ -79,6 +79,7 @@ def pages(users: int) -> Mapping[str, str]:
         "events of a type": "/v2/events?page%5Bsize%5D=20&type=notification.suppressed",
         "rare events of a user": f"/v2/events?page%5Bsize%5D=20&type=jwt.issued&{of_one}",
         "deliveries": "/v2/deliveries",
+        "sent notifications": "/v2/sent?page%5Bsize%5D=20",
         "overview": "/v2/overview",
         "usage": "/v2/usage?months=25&days=100",
         "usage by minute": "/v2/usage/minutes?hours=24",
