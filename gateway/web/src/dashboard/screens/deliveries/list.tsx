@@ -61,7 +61,7 @@ function Latest({ projectId, filters }: { projectId: string; filters: ReturnType
     {
       title: t("Channel"),
       render: (each) => (
-        <span class="with-icon">
+        <span class="channel-name">
           <Icon name={channelIcon(each.channel)} /> {channelName(each.channel)}
         </span>
       ),

@@ -25,7 +25,7 @@ export function Timeline({ trace }: { trace: Trace }) {
           const isNewDay = date !== day;
           day = date;
           return (
-            <li key={index} class={`step ${tone(step)}`}>
+            <li key={index} class={`trace-step ${tone(step)}`}>
               <span class="step-mark">
                 <Icon name={stepIcon(step.type)} size={14} />
               </span>

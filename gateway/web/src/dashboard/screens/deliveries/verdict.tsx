@@ -35,7 +35,7 @@ export function Verdict({ projectId, user, notification, trace, about }: Verdict
         <span>
           <strong>{inbox}</strong>
           {others.map((text) => (
-            <span key={text} class="clause">
+            <span key={text} class="verdict-clause">
               {" "}
               {text}
               {/[.!?]$/.test(text) ? "" : "."}
