@@ -17,6 +17,9 @@ OVERFLOW = """() => [...document.querySelectorAll("body *")].filter((element) =>
     return width && (right > innerWidth + 1 || left < -1) && !element.closest("dialog:not([open]), [popover], .hidden");
 }).map((element) => `${element.localName}.${element.className} ${element.textContent.trim().slice(0, 40)}`)"""
 
+OWN = ("settings-profile", "settings-sessions")
+"""The screens of one's own account, where everybody may change something."""
+
 every_screen = pytest.mark.parametrize("screen", SCREENS, ids=lambda screen: screen.name)
 
 
@@ -69,13 +72,15 @@ def test_a_viewer_sees_no_secret_and_nothing_that_is_refused(
     read = [each for each in reader.responses if each.headers.get("content-type", "").startswith("application/json")]
     texts = [reader.page.content(), *(each.text() for each in read)]
     assert not [text for text in texts for secret in (API_SECRET, instance.mail.key) if secret in text]
+    if screen.name in OWN:
+        return
     if screen.role == VIEWER:
         for name in button_names(reader):
             click(reader, screen, name)
     else:
         expect(reader.page.get_by_text("Your role does not allow this")).to_be_visible()
     assert reader.refused == []
-    assert not [request for request in reader.requests if not re.match("GET |[A-Z]+ api/me", request)]
+    assert not [request for request in reader.requests if not request.startswith("GET ")]
 
 
 def button_names(dashboard: Dashboard) -> list[str]:

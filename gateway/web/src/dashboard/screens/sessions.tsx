@@ -71,7 +71,7 @@ const COLUMNS: readonly Column<Session>[] = [
     ),
   },
   { title: t("Address"), render: ({ address }) => <code>{address}</code>, wide: true },
-  { title: t("Last used"), render: ({ seen_at }) => <Time at={seen_at} />, width: "140px" },
+  { title: t("Last used"), render: ({ seen_at }) => <Time at={seen_at} />, width: "140px", wide: true },
   { title: t("Began"), render: ({ created_at }) => <Time at={created_at} />, width: "140px", wide: true },
   { title: t("Ends at the latest"), render: ({ ends_at }) => <Time at={ends_at} />, width: "150px", wide: true },
   {
