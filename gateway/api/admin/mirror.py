@@ -45,6 +45,8 @@ DEMANDS: tuple[tuple[str, Demand], ...] = (
     (rf"{_UNSAFE} /v2/integrations/\w+/installations(/\w+)?", _CONFIRM),
     (r"POST /v2/webhooks/endpoints", _CONFIRM),
     (r"POST /v2/webhooks/endpoints/{endpoint_id}/rotate", _CONFIRM),
+    # Channel tokens open inboxes, and send to devices. People see them in the user's summary, without their secrets.
+    (r"GET /v2(/users/{user_id})?/channels/.*/tokens(/.*)?", _CONFIRM),
     # What cannot be undone.
     (r"DELETE (/v2)?/users/{user}", _CONFIRM),
     (r"DELETE /v2/integrations/.*", _CONFIRM),
