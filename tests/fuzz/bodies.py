@@ -13,8 +13,15 @@ from tests.fuzz.inputs import Input, bytes_of, json_values, text_of, unusual_tex
 from tests.fuzz.target import USER, FuzzTarget
 from tests.servers import ADMIN, user_headers
 
+LEFT_OUT = re.compile(r".* /admin/api/(audit/export|logout|sessions.*|projects/{project_id}.*)")
+"""Operations that respond in chunks, end the session of the owner, or change the secret that others are called with."""
+
 ROWS = {
-    f"{operation.method} {operation.path}": operation for operation in OPERATIONS if operation.caller is not call.PUBLIC
+    name: row
+    for row in OPERATIONS
+    if row.caller is not call.PUBLIC
+    and not row.streams  # some have no end
+    and not LEFT_OUT.fullmatch(name := f"{row.method} {row.path}")
 }
 NOTIFICATION = "{notification}"
 """Replaced by the id of an existing notification."""
@@ -121,8 +128,13 @@ def check(target: FuzzTarget, tried: Input) -> None:
 
     path = _PATH_PARAMETER.sub(filled, row.path)
     query = "&".join(f"{quote(bytes_of(name))}={quote(bytes_of(value))}" for name, value in tried["query"])
-    credentials = {call.USER: user_headers(USER), call.PROJECT: ADMIN, call.WORKSPACE: target.workspace}[row.caller]
-    headers = {**tried["headers"], **credentials}
+    credentials = {
+        call.USER: user_headers(USER),
+        call.PROJECT: ADMIN,
+        call.WORKSPACE: target.workspace,
+        call.ADMIN: target.owner,
+    }
+    headers = {**tried["headers"], **credentials[row.caller]}
     response = target.request(row.method, f"{path}?{query}", headers, tried["body"].encode("latin-1"))
     if response.is_clear() and response.body:
         json.loads(response.body)

@@ -13,6 +13,7 @@ import httpx
 from websockets.frames import Frame, Opcode
 from websockets.protocol import CLIENT, Protocol
 
+from tests.api.admin.admins import owner_headers
 from tests.api.workspaces import admin_of, created_project, workspace_headers
 from tests.fuzz.echo import running_echo
 from tests.servers import ADMIN, Gateway, running_gateway, user_hmac
@@ -123,6 +124,7 @@ class FuzzTarget:
     epoch: str = ""
     notification: str = ""
     workspace: Headers = field(default_factory=dict)
+    owner: Headers = field(default_factory=dict)
     positioned: dict[str, str] = field(default_factory=dict)
     _workers: list[int] = field(default_factory=list)
     _log_read: int = 0
@@ -130,6 +132,7 @@ class FuzzTarget:
     def prepare(self) -> None:
         """Create the notifications that inputs refer to."""
         self.workspace = workspace_headers(self.gateway)
+        self.owner = owner_headers(self.gateway)
         project = created_project(self.gateway)
         proof = user_hmac(POSITIONED, project["api_secret"])
         self.positioned = {"api_key": project["api_key"], "user_external_id": POSITIONED, "user_hmac": proof}
