@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -76,7 +75,7 @@ def deliver(*arguments: str, **settings: object) -> "subprocess.Popen[str]":
 
 
 def test_on_another_machine_it_says_that_it_delivers_and_ends_with_0(redis_server: RedisServer, tmp_path: Path) -> None:
-    process = deliver(env=environment(tmp_path, INBOX_REDIS_URL=redis_server.url))
+    process = deliver(env=environment(tmp_path, INBOX_REDIS_URL=redis_server.url, INBOX_DRAIN_SECONDS="60"))
     assert process.stderr is not None
     try:
         lines = [process.stderr.readline()]
@@ -85,10 +84,8 @@ def test_on_another_machine_it_says_that_it_delivers_and_ends_with_0(redis_serve
             lines.append(process.stderr.readline())
         niceness = os.getpriority(os.PRIO_PROCESS, process.pid)
         assert niceness == min(os.getpriority(os.PRIO_PROCESS, 0) + NICENESS, 19)
-        started = time.monotonic()
         process.terminate()
-        assert process.wait(10) == 0
-        assert time.monotonic() - started < 5
+        assert process.wait(30) == 0  # it has no connections to drain
     finally:
         with contextlib.suppress(ProcessLookupError):
             process.kill()
