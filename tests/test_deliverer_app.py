@@ -102,7 +102,7 @@ def test_on_another_machine_it_says_that_it_delivers_and_ends_with_0(redis_serve
 )
 def test_it_refuses_settings_with_which_it_cannot_deliver(more: dict[str, str], message: str, tmp_path: Path) -> None:
     process = deliver(env=environment(tmp_path, **more))
-    _, errors = process.communicate(timeout=30)
+    _, errors = process.communicate(timeout=60)
     assert process.returncode == 1
     assert message in errors
     assert "Traceback" not in errors

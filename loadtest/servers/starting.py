@@ -11,7 +11,7 @@ START_SECONDS = 100.0
 """The time limit of a start, less than that of a test. On a machine with a load of other programs one took 40 s."""
 
 
-def wait_for(condition: Callable[[], Any], what: str, seconds: float = 10.0) -> Any:
+def wait_for(condition: Callable[[], Any], what: str, seconds: float = 60.0) -> Any:
     """Call a condition until it returns a true value, and return that. Raise AssertionError after `seconds`."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:

@@ -41,7 +41,7 @@ def test_an_app_id_is_words_with_one_character_between_them(app_id: str, is_vali
 def test_an_app_id_is_checked_in_linear_time() -> None:
     started = time.process_time()
     assert faults(TOKEN, {"device_token": "x" * 64, "app_id": "a" * 154 + "\n"})
-    assert time.process_time() - started < 0.1, APP_ID_PATTERN
+    assert time.process_time() - started < 2, APP_ID_PATTERN
 
 
 @pytest.mark.parametrize(

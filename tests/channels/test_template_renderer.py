@@ -186,4 +186,4 @@ def test_without_the_extra_messages_keep_their_texts_and_saving_names_it(monkeyp
 def test_a_template_of_tags_without_an_end_is_refused_in_no_time(part: str) -> None:
     began = time.process_time()
     assert TemplateRenderer().faults("content", part * (32_000 // len(part))) or part == "}}"
-    assert time.process_time() - began < 1
+    assert time.process_time() - began < 5

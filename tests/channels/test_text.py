@@ -48,7 +48,7 @@ def test_content_is_shown_as_plain_text(content: str | None, text: str) -> None:
 def test_a_long_content_of_markup_without_an_end_is_read_in_no_time(part: str) -> None:
     began = time.process_time()
     plain_text("<p>" + part * (200_000 // len(part)))
-    assert time.process_time() - began < 2
+    assert time.process_time() - began < 5
 
 
 FAMILY = "\U0001f468\u200d\U0001f469\u200d\U0001f467"

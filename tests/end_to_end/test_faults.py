@@ -440,7 +440,7 @@ def on_own_redis(tmp_path_factory: pytest.TempPathFactory, own_redis: RedisServe
 
 def readyz(gateway: Gateway) -> httpx.Response:
     """Return the response of /readyz."""
-    return httpx.get(f"{gateway.url}/readyz", timeout=5)
+    return httpx.get(f"{gateway.url}/readyz", timeout=30)
 
 
 async def test_a_hung_redis_is_reported_and_everything_is_delivered_once_when_it_continues(
@@ -543,4 +543,4 @@ async def test_a_foreign_message_on_a_users_channel_is_ignored(data_dir: Path, t
                 client.execute_command("SPUBLISH", channel, b"what is this")
             async with httpx.AsyncClient(base_url=gateway.url) as http:
                 await send(http, "joe")
-            assert "notifications/new" in str(await asyncio.wait_for(socket.recv(), 5))
+            assert "notifications/new" in str(await asyncio.wait_for(socket.recv(), 30))

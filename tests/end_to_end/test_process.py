@@ -59,7 +59,7 @@ def started(command: str, settings: dict[str, str], **options: object) -> Iterat
 
 def is_ready(settings: dict[str, str]) -> bool:
     with contextlib.suppress(httpx.HTTPError):
-        return httpx.get(f"http://127.0.0.1:{settings['INBOX_PORT']}/readyz", timeout=5).status_code == 200
+        return httpx.get(f"http://127.0.0.1:{settings['INBOX_PORT']}/readyz", timeout=30).status_code == 200
     return False
 
 

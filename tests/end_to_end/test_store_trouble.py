@@ -77,7 +77,7 @@ def reasons(gateway: Gateway) -> set[str]:
     """Request readiness several times. Return the reasons against it, "" for ready."""
     found = set()
     for _ in range(6):
-        response = httpx.get(f"{gateway.url}/readyz", timeout=5)
+        response = httpx.get(f"{gateway.url}/readyz", timeout=30)
         found.add(response.json().get("reason", "") if response.status_code == 503 else "")
     return found
 

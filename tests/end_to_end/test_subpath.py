@@ -97,7 +97,7 @@ def test_live_connections_open_below_the_path(below: httpx.Client) -> None:
     address = f"{below.base_url}realtime/"
     with connect(f"{address.replace('http', 'ws', 1)}ws", additional_headers=user_headers("ada")) as socket:
         assert json.loads(socket.recv(5))["type"] == "ready"
-    with httpx.stream("GET", f"{address}sse", headers=user_headers("ada"), timeout=5) as stream:
+    with httpx.stream("GET", f"{address}sse", headers=user_headers("ada"), timeout=30) as stream:
         assert stream.status_code == 200
         assert "event: ready" in islice(stream.iter_lines(), 2)
 

@@ -111,4 +111,4 @@ async def test_a_closed_socket_acknowledges_nothing() -> None:
         await asyncio.sleep(0.01)
         started = time.monotonic()
         assert not is_acknowledging(transport, 60)
-        assert time.monotonic() - started < 1
+        assert time.monotonic() - started < 30

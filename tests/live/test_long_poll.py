@@ -103,7 +103,7 @@ async def test_without_an_event_the_response_comes_when_the_time_is_up(node: Nod
     await send(node.http, user)
     since, started = await position(node.http, user), time.monotonic()
     found = await page(node.http, user, since, wait=1)
-    assert 0.9 < time.monotonic() - started < 5
+    assert 0.9 < time.monotonic() - started < 30
     assert (found["events"], found["position"], found["more"]) == ([], since, False)
     await assert_counts_are_true(node.http, user, found)
 

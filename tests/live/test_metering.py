@@ -72,9 +72,9 @@ async def close_code(peer: RawWebSocket) -> int:
 
 @pytest.fixture(scope="module")
 def quick_to_refuse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
-    """Yield a gateway that waits one second for credentials. All other settings are the defaults."""
+    """Yield a gateway that waits three seconds for credentials. All other settings are the defaults."""
     directory: Path = tmp_path_factory.mktemp("quick")
-    with running_gateway(directory / "data", INBOX_AUTHENTICATION_SECONDS="1") as gateway:
+    with running_gateway(directory / "data", INBOX_AUTHENTICATION_SECONDS="3") as gateway:
         yield gateway
 
 
@@ -103,21 +103,21 @@ async def test_no_frame_extends_the_deadline_for_credentials(quick_to_refuse: Ga
 
     kinds = [*FRAMES, "bytes of an unfinished frame"]
     took = dict(zip(kinds, await asyncio.gather(*map(seconds_until_refused, kinds)), strict=True))
-    assert max(took.values()) < 3, took
+    assert max(took.values()) < 15, took
 
 
 async def test_the_time_of_a_slow_request_head_counts_towards_the_time_limit_for_credentials(
     quick_to_refuse: Gateway,
 ) -> None:
     async with raw_socket(quick_to_refuse) as sock:
-        started = time.monotonic()
         peer = RawWebSocket(sock, quick_to_refuse.websocket_url)
         await peer.send_bytes(b"GET /realtime/ws HTTP/1.1\r\n")
-        await asyncio.sleep(0.8)
+        await asyncio.sleep(1.5)
         lines = [f"{name}: {value}\r\n" for name, value in {"Host": "localhost", **UPGRADE}.items()]
+        started = time.monotonic()
         await peer.send_bytes("".join([*lines, "\r\n"]).encode())
         assert b"authentication_timeout" in await receive_until(sock, b"authentication_timeout")
-        assert time.monotonic() - started < 1.7
+        assert time.monotonic() - started < 2.8, "three seconds after the beginning of the head, not after its end"
 
 
 async def test_a_later_request_on_a_connection_has_its_own_time_limit(quick_to_refuse: Gateway) -> None:
@@ -126,10 +126,10 @@ async def test_a_later_request_on_a_connection_has_its_own_time_limit(quick_to_r
         await receive_until(sock, b"}")
         await asyncio.sleep(0.9)
         peer = RawWebSocket(sock, quick_to_refuse.websocket_url)
-        await peer.shake_hands({})
         requested = time.monotonic()
+        await peer.shake_hands({})
         assert await close_code(peer) == 4502
-        assert time.monotonic() - requested > 0.9
+        assert time.monotonic() - requested > 2.5
 
 
 # ---- frames
@@ -198,7 +198,7 @@ async def longest_healthz(http: httpx.AsyncClient, done: "asyncio.Future[None]")
 
 
 MUCH = 12_000_000
-MOST_SECONDS = 0.75
+MOST_SECONDS = 4.0
 """On a machine that is otherwise idle it takes milliseconds. In an earlier version it took ten seconds."""
 
 

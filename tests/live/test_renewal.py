@@ -30,7 +30,7 @@ async def test_a_new_token_replaces_the_credentials(node: Node, user: str) -> No
         before = connection.credential
         renewed = await renew(client, renewal(user))
         assert renewed["type"] == "renewed"
-        assert abs(renewed["expires_at"] - time.time() - 100) < 5
+        assert abs(renewed["expires_at"] - time.time() - 100) < 60
         assert connection.session.token_expires_at == renewed["expires_at"]
         assert connection.credential != before
 

@@ -154,7 +154,7 @@ async def test_heartbeats_are_comments(strict_gateway: Gateway, user: str) -> No
         started = time.monotonic()
         assert await receive_until(sock, b": heartbeat\n")
         assert await receive_until(sock, b": heartbeat\n")
-        assert time.monotonic() - started < 6 * limits.HEARTBEAT_SECONDS
+        assert time.monotonic() - started < 60 * limits.HEARTBEAT_SECONDS
 
 
 async def test_a_client_does_not_parse_a_heartbeat_as_an_event(

@@ -290,7 +290,7 @@ async def test_a_request_does_not_leave_on_an_idle_connection_that_the_server_ha
 
     def answered_and_closed(connection: socket.socket) -> None:
         answered(connection)
-        assert answer_read.wait(5)
+        assert answer_read.wait(60)
         connection.shutdown(socket.SHUT_RDWR)
         connection.close()
         closed.set()
@@ -298,7 +298,7 @@ async def test_a_request_does_not_leave_on_an_idle_connection_that_the_server_ha
     with plain_server(answered_and_closed, answered) as port:
         await http.request("POST", f"http://127.0.0.1:{port}/", body=b"x")
         answer_read.set()
-        assert closed.wait(5)  # the event loop does not run meanwhile, so it does not know yet
+        assert closed.wait(60)  # the event loop does not run meanwhile, so it does not know yet
         assert (await http.request("POST", f"http://127.0.0.1:{port}/", body=b"x")).body == b"ok"
     await http.close()
 

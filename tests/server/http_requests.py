@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from tests.fuzz.target import Conversation, FuzzResponse
 from tests.servers import Gateway
 
-PATIENCE_SECONDS = 10.0
+PATIENCE_SECONDS = 60.0
 
 
 @contextlib.contextmanager

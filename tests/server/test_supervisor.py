@@ -153,7 +153,7 @@ def test_without_the_bundled_valkey_no_data_directory_is_locked(settings: Settin
         supervisor.acquire_data()
         supervisor.start_store()
         supervisor.stop_store()
-        assert time.monotonic() - started < 1
+        assert time.monotonic() - started < 10
     assert list(settings.data_dir.iterdir()) == []
 
 

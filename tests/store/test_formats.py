@@ -195,7 +195,7 @@ class Unready(Gateway):
     def ready(self) -> bool:
         """Return whether the gateway responds."""
         with contextlib.suppress(httpx.HTTPError):
-            return httpx.get(f"{self.url}/healthz", timeout=5).status_code == 200
+            return httpx.get(f"{self.url}/healthz", timeout=30).status_code == 200
         return False
 
 

@@ -73,7 +73,7 @@ def until_not_busy(gateway: Gateway, key: str, *users: str) -> httpx.Response:
     started = time.monotonic()
     while (response := send(gateway, key, *users)).status_code == 409:
         assert response.headers["Retry-After"] == "1"
-        assert time.monotonic() - started < 5, "the key was not freed within seconds"
+        assert time.monotonic() - started < 30, "the key was not freed in time"
         time.sleep(0.05)
     return response
 

