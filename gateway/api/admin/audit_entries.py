@@ -16,6 +16,8 @@ from gateway.telemetry.logs import log
 
 MAX_TARGET_LENGTH = 255
 
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+
 
 class AuditWriter:
     """Writes entries. An entry that the store does not take is logged, and the request has its outcome all the same."""
@@ -94,5 +96,12 @@ def error_of(problem: BaseException | None) -> str:
 
 
 def target_of(params: Mapping[str, Any]) -> dict[str, str]:
-    """Return what a request is about: the parameters of its path, besides the project."""
-    return {name: str(value)[:MAX_TARGET_LENGTH] for name, value in params.items() if name != "project_id"}
+    """Return what a request is about: the parameters of its path, besides the project, and without secrets."""
+    return {name: _target(name, str(value)) for name, value in params.items() if name != "project_id"}
+
+
+def _target(name: str, value: str) -> str:
+    """Return a parameter of a path. Of a token, which somebody sent in place of its id, only the end."""
+    if "token" in name and not _UUID.fullmatch(value):
+        return "…" + value[-4:]
+    return value[:MAX_TARGET_LENGTH]

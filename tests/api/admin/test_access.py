@@ -154,6 +154,30 @@ def test_an_operation_of_a_user_acts_for_one_who_exists(gateway: Gateway, projec
     assert httpx.get(path, headers=headers | {"X-MAGICBELL-USER-EXTERNAL-ID": "ada"}).json()["total"] == 0
 
 
+def test_a_viewer_sees_no_channel_token_in_full_and_the_log_has_none(
+    gateway: Gateway, clients: dict[Role, httpx.Client], project: dict[str, str]
+) -> None:
+    headers, token = {"X-MAGICBELL-USER-EXTERNAL-ID": "ada"}, "0123456789abcdef" * 4
+    path = f"/projects/{project['id']}/v2/channels/mobile_push/apns/tokens"
+    url = f"{gateway.url}/admin/api{path}"
+    saved = httpx.put(url, headers=owner_headers(gateway) | headers, json={"device_token": token})
+    assert saved.status_code in (200, 201), saved.text
+    viewer = clients[Role.VIEWER]
+    assert viewer.get(path, headers=headers).json()["errors"][0]["code"] == "role_too_low"
+    assert httpx.get(url, headers=owner_headers(gateway) | headers).json()["data"][0]["device_token"] == token
+    user = viewer.get(f"/projects/{project['id']}/v2/users/external_id:ada").json()["id"]
+    for each in (f"{user}/summary", f"{user}/export"):
+        assert token not in viewer.get(f"/projects/{project['id']}/v2/users/{each}").text
+    gone = httpx.delete(
+        f"{gateway.url}/admin/api/projects/{project['id']}/push_subscriptions/{token}",
+        headers=owner_headers(gateway) | headers,
+    )
+    assert gone.status_code in (204, 404)
+    listed = httpx.get(f"{gateway.url}/admin/api/audit?project={project['id']}", headers=owner_headers(gateway))
+    assert listed.json()["data"][0]["target"] == {"device_token": "…cdef"}
+    assert token not in listed.text
+
+
 def test_a_live_tail_ends_with_its_session(gateway: Gateway, project: dict[str, str]) -> None:
     with signed_in(gateway, invited(gateway, {"*": "viewer"})) as client:
         opened, records = threading.Event(), []
