@@ -1,13 +1,14 @@
 """Admits admins: by the cookie of a session, or by a token in `Authorization`.
 
-A cookie counts below `/admin` only. An unsafe request with a cookie must come from a page of the dashboard, and have a
-JSON body. Each unsafe request leaves an entry in the audit log, however it ends.
+A cookie counts below `/admin` only, and for requests of other sites' pages not even there. An unsafe request with a
+cookie must come from a page of the dashboard, and have a JSON body. Each unsafe request leaves an entry in the audit
+log, however it ends.
 """
 
 from starlette.responses import Response
 
 from gateway.api.admin.audit_entries import Action, AuditWriter
-from gateway.api.admin.cookies import check_json, check_same_origin, session_secret
+from gateway.api.admin.cookies import check_json, check_not_embedded, check_same_origin, session_secret
 from gateway.api.admin.shapes import TAG
 from gateway.api.core.access import Access, Responder
 from gateway.api.core.call import ADMIN_PROJECT, AdminCall, AdminProjectCall, CallContext
@@ -54,7 +55,9 @@ class AdminAccess(Access):
         async def respond(request: ApiRequest) -> Response:
             request.note(ALLOWED_ORIGINS, ())  # no page of another origin may read the response
             principal = await self._principal(request)
-            if not is_safe and not principal.is_token:
+            if is_safe and not principal.is_token:
+                check_not_embedded(request)
+            elif not principal.is_token:
                 check_same_origin(request, request.forwarded(self._context.proxies))
                 check_json(request, reads_body=row.reads_body)
             project = await self._project(request, principal) if names_project else None

@@ -5,7 +5,6 @@ The cookie is `__Host-inbox_admin`, which browsers only accept and send over TLS
 """
 
 import re
-from http.cookies import CookieError, SimpleCookie
 
 from gateway.api.core.requests import ApiRequest
 from gateway.domain.errors import ErrorCode, api_error
@@ -38,15 +37,17 @@ def ended_cookie(forwarded: Forwarded) -> str:
 
 
 def session_secret(request: ApiRequest, forwarded: Forwarded) -> str:
-    """Return the secret in the cookie of a request, "" if there is none. Over TLS, only the prefixed name counts."""
+    """Return the secret in the cookie of a request, "" if there is none. Over TLS, only the prefixed name counts.
+
+    Without TLS, other servers on the same machine can set cookies too (RFC 6265, 8.5). With two of this name, nobody
+    knows which one is the gateway's: neither counts. What cookies of other names contain does not matter.
+    """
     name = _SECURE_NAME if forwarded.scheme == "https" else NAME
     if forwarded.scheme != "https" and not is_loopback(forwarded):
         return ""
-    try:
-        cookie = SimpleCookie(request.headers.get("cookie", "")).get(name)
-    except CookieError:
-        return ""
-    return cookie.value if cookie is not None else ""
+    pairs = (pair.strip().partition("=") for pair in request.headers.get("cookie", "").split(";"))
+    found = {value for key, _, value in pairs if key == name}
+    return found.pop() if len(found) == 1 else ""
 
 
 def check_same_origin(request: ApiRequest, forwarded: Forwarded, *, is_needed: bool = True) -> None:
@@ -63,6 +64,15 @@ def check_same_origin(request: ApiRequest, forwarded: Forwarded, *, is_needed: b
     else:
         is_ours = not is_needed
     if not is_ours:
+        raise api_error(ErrorCode.CROSS_SITE)
+
+
+def check_not_embedded(request: ApiRequest) -> None:
+    """Raise ApiError 403 for a request that a page of another origin makes, or links to.
+
+    Such a page cannot read the response, but can measure it, or hold live tails open.
+    """
+    if request.headers.get("sec-fetch-site") in ("cross-site", "same-site"):
         raise api_error(ErrorCode.CROSS_SITE)
 
 
