@@ -1,7 +1,7 @@
 """The sign-in of admins: a password becomes a session, and the id of a session an admin.
 
-Failed tries are limited by network and by account. A refusal is the same, and takes the same work, whether or not
-there is such an admin.
+Failed tries are limited by network and by account, apart for networks from which the admin has signed in. A refusal is
+the same, and takes the same work, whether or not there is such an admin.
 """
 
 import time
@@ -14,7 +14,7 @@ from gateway.domain.admin import AdminPrincipal
 from gateway.domain.errors import ApiError, ErrorCode, api_error, invalid
 from gateway.domain.principal import normalize_email
 from gateway.store.admin_sessions import AdminSession, AdminSessionStore, NewSession, SessionKind
-from gateway.store.admin_tries import BY_ACCOUNT, BY_ADDRESS, AdminTries
+from gateway.store.admin_tries import BY_ACCOUNT, BY_ADDRESS, BY_KNOWN_NETWORK, AdminTries
 from gateway.store.admins import AdminRecord, AdminStore
 
 CONFIRMED_SECONDS = 15 * 60
@@ -73,12 +73,20 @@ class AdminAuthenticator:
         return await self.begin(record, client, confirmed=True)
 
     async def begin(self, record: AdminRecord, client: Client, *, confirmed: bool) -> SignedIn:
-        """Begin a session of an admin whose identity is proven. `confirmed` is whether by the password."""
+        """Begin a session of an admin whose identity is proven. `confirmed` is whether by the password.
+
+        Raises ApiError 401 if the password was changed meanwhile, which has ended all sessions.
+        """
         until = int(self._unix()) + CONFIRMED_SECONDS if confirmed else 0
         await self.admins.note_signed_in(record.id)
         new = await self.sessions.begin(
             record.id, SessionKind.BROWSER, address=client.address, agent=client.agent, confirmed_until=until
         )
+        present = await self.admins.by_id(record.id)
+        if present is None or present.password != record.password:
+            await self.sessions.end(record.id, new.session.id)
+            raise api_error(ErrorCode.EMAIL_OR_PASSWORD_INCORRECT)
+        await self.tries.remember(record.email, client_network(client.address))
         return SignedIn(record, new)
 
     async def confirm(self, principal: AdminPrincipal, password: str, client: Client) -> int:
@@ -116,7 +124,10 @@ class AdminAuthenticator:
 
     async def _check_password(self, record: AdminRecord | None, email: str, password: str, client: Client) -> None:
         """Raise ApiError 401 unless the password is that of the admin, and 429 after too many tries."""
-        subjects = ((BY_ADDRESS, client_network(client.address)), (BY_ACCOUNT, email))
+        network = client_network(client.address)
+        is_known = await self.tries.knows(email, network)
+        of_account = (BY_KNOWN_NETWORK, f"{email} {network}") if is_known else (BY_ACCOUNT, email)
+        subjects = ((BY_ADDRESS, network), of_account)
         for limit, subject in subjects:
             count = await self.tries.count(limit, subject)
             if count.tries > limit.most:

@@ -1,4 +1,8 @@
-"""How often someone has lately tried a password, by network and by account."""
+"""How often someone has lately tried a password, by network and by account.
+
+Anybody can use up the tries of an account. So an admin has tries apart from all others in the networks from which this
+admin has signed in before: no stranger can lock the admin out of them.
+"""
 
 import hashlib
 from typing import NamedTuple
@@ -17,6 +21,10 @@ class TryLimit(NamedTuple):
 
 BY_ADDRESS = TryLimit("address", 5, 60)
 BY_ACCOUNT = TryLimit("account", 10, 3600)
+BY_KNOWN_NETWORK = TryLimit("known", 10, 3600)
+
+KNOWN_SECONDS = 90 * 24 * 3600
+"""For how long a network is known to be an admin's after a sign-in."""
 
 ENTRIES_OF_UNKNOWN = TryLimit("entries", 20, 60)
 """How many tries for accounts that do not exist are in the audit log, so that they do not drive all others out."""
@@ -52,6 +60,22 @@ class AdminTries:
         if await self._client.command("DECR", key) <= 0:
             await self._client.command("UNLINK", key)
 
+    async def remember(self, account: str, network: str) -> None:
+        """Record that the admin of an account has signed in from a network."""
+        await self._client.command("SET", _network_key(account, network), 1, "EX", KNOWN_SECONDS)
+
+    async def knows(self, account: str, network: str) -> bool:
+        """Return whether the admin of an account has lately signed in from a network."""
+        return bool(await self._client.command("EXISTS", _network_key(account, network)))
+
 
 def _key(limit: TryLimit, subject: str) -> str:
-    return keys.admin_tries(f"{limit.kind}:{hashlib.sha256(subject.encode()).hexdigest()[:32]}")
+    return keys.admin_tries(f"{limit.kind}:{_digest(subject)}")
+
+
+def _network_key(account: str, network: str) -> str:
+    return keys.admin_network(_digest(f"{account} {network}"))
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:32]

@@ -501,7 +501,9 @@ def admin_sessions(admin_id: str) -> str:
 
 
 def admin_link(digest: str) -> str:
-    """string: the id of the admin whom a setup link is for, "" for the first owner. Until used, at most 7 days."""
+    """string: the id of the admin whom a setup link is for and a digest of the password and roles at that time, "" for
+    the first owner. Until used, at most 7 days.
+    """
     return f"{ADMINS}:link:{digest}"
 
 
@@ -518,6 +520,11 @@ def project_audit(project_id: ProjectId) -> str:
 def admin_tries(subject: str) -> str:
     """string: how often someone has lately tried a password, from a network or for an account. An hour at most."""
     return f"{ADMINS}:tries:{subject}"
+
+
+def admin_network(digest: str) -> str:
+    """string: 1 if an admin has signed in from a network, both of which are in the digest. 90 days."""
+    return f"{ADMINS}:network:{digest}"
 
 
 # ---- a server, and all of them
