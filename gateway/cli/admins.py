@@ -93,7 +93,7 @@ def admin_reset_password(email: str, password_stdin: bool, link: bool) -> None:
     async def work(client: "FunctionClient", admins: "AdminStore") -> None:
         record = await _find(admins, email)
         if link:
-            click.echo(setup_address(_base(), await AdminLinkStore(client).create(record.id, INVITATION_SECONDS)))
+            click.echo(setup_address(_base(), await AdminLinkStore(client).create(record, INVITATION_SECONDS)))
         else:
             await admins.change(record.id, lambda before: msgspec.structs.replace(before, password=hashed))
             click.echo(f"the password of {record.email} is set")
@@ -187,12 +187,12 @@ async def ensure_owner(settings: Settings, client: "FunctionClient") -> None:
 
 async def new_setup_address(client: "FunctionClient", base: str) -> str:
     """Return the address that creates the first owner, "" if there is an admin."""
-    from gateway.store.admin_links import FIRST_OWNER, SETUP_SECONDS, AdminLinkStore
+    from gateway.store.admin_links import SETUP_SECONDS, AdminLinkStore
     from gateway.store.admins import AdminStore
 
     if await AdminStore(client).any():
         return ""
-    return setup_address(base, await AdminLinkStore(client).create(FIRST_OWNER, SETUP_SECONDS))
+    return setup_address(base, await AdminLinkStore(client).create(None, SETUP_SECONDS))
 
 
 def _first_line(path: str) -> str:

@@ -43,7 +43,7 @@ CHANGE = Body(
 
 
 class AdminList(msgspec.Struct):
-    """All admins, by email."""
+    """Admins, by email."""
 
     data: list[AdminShown]
 
@@ -71,8 +71,9 @@ class AdminsResource:
     workspaces: WorkspaceStore
 
     async def list_all(self, call: AdminCall) -> Response:
-        """Return all admins."""
-        return json_response({"data": [shown_admin(record) for record in await self.authenticator.admins.all()]})
+        """Return the admins of the workspaces in which you are an admin, and those of all workspaces."""
+        shown = [record for record in await self.authenticator.admins.all() if _is_visible(call, record)]
+        return json_response({"data": [shown_admin(record) for record in shown]})
 
     async def get(self, call: AdminCall) -> Response:
         """Return an admin."""
@@ -99,19 +100,20 @@ class AdminsResource:
         return await self._invited(call, record)
 
     async def update(self, call: AdminCall) -> Response:
-        """Change the name or the roles of an admin. If the roles change, all sessions of this admin end."""
+        """Change the name or the roles of an admin. If the roles change, all sessions and links of this admin end."""
         values = call.fields(await call.body())
         before = await self._find(call)
         self._check_may_change(call, before.admin.roles)
-        roles = before.roles
         if values["roles"] is not None:
             await self._roles(call, values["roles"])
-            roles = values["roles"]
-        name = before.name if values["name"] is None else values["name"]
+
+        def changed(record: AdminRecord) -> AdminRecord:
+            self._check_may_change(call, record.admin.roles)  # somebody else may have changed them just now
+            given = {name: value for name, value in values.items() if value is not None}
+            return msgspec.structs.replace(record, **given)
+
         try:
-            after = await self.authenticator.admins.change(
-                before.id, lambda record: msgspec.structs.replace(record, name=name, roles=dict(roles))
-            )
+            after = await self.authenticator.admins.change(before.id, changed)
         except LastOwnerError:
             raise api_error(ErrorCode.LAST_OWNER) from None
         if after is None:
@@ -143,7 +145,7 @@ class AdminsResource:
 
     async def _find(self, call: AdminCall) -> AdminRecord:
         record = await self.authenticator.admins.by_id(call.text("admin_id"))
-        if record is None:
+        if record is None or not _is_visible(call, record):
             raise not_found("Admin")
         return record
 
@@ -163,13 +165,20 @@ class AdminsResource:
             raise api_error(ErrorCode.ROLE_TOO_LOW, "This needs the role owner in each workspace of this admin")
 
     async def _invited(self, call: Call, record: AdminRecord) -> Response:
-        token = await self.links.create(record.id, INVITATION_SECONDS)
+        token = await self.links.create(record, INVITATION_SECONDS)
         body = {
             "admin": shown_admin(record),
             "link": f"{call.forwarded.base}/admin/setup#token={token}",
             "link_ends_at": self.authenticator.now() + INVITATION_SECONDS,
         }
         return json_response(body, 201)
+
+
+def _is_visible(call: AdminCall, record: AdminRecord) -> bool:
+    """Return whether the caller may know of an admin: an admin does of those who may enter the same workspaces."""
+    caller = call.principal.admin
+    roles = (caller.role_in(where) for where in record.admin.roles)
+    return EVERY_WORKSPACE in record.roles or any(role is not None and role.allows(Role.ADMIN) for role in roles)
 
 
 _R = AdminsResource

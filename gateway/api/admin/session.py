@@ -34,7 +34,7 @@ from gateway.domain.admin import EVERY_WORKSPACE, Role
 from gateway.domain.errors import ApiError, ErrorCode, api_error, invalid
 from gateway.domain.objects import Object
 from gateway.domain.params import Text
-from gateway.store.admin_links import FIRST_OWNER, AdminLinkStore
+from gateway.store.admin_links import FIRST_OWNER, AdminLinkStore, state_of
 from gateway.store.admin_sessions import MAX_SECONDS
 from gateway.store.admin_tries import ENTRIES_OF_UNKNOWN
 from gateway.store.admins import AdminRecord
@@ -124,6 +124,7 @@ class SessionResource:
         """Begin a session. The response sets its cookie, which counts below `/admin` only.
 
         After 5 failed tries in a minute from an address, and 10 in an hour for an account, further ones are refused.
+        An address from which the admin has signed in before has 10 tries of its own.
         """
         check_page(call)
         values = call.fields(await call.body())
@@ -194,11 +195,11 @@ class SessionResource:
 
     async def _of_link(self, token: str) -> AdminRecord | None:
         """Return the admin whom a link is for, None for the first owner. Raises ApiError 403 for a link that ended."""
-        admins, admin_id = self.authenticator.admins, await self.links.find(token)
-        if admin_id == FIRST_OWNER and not await admins.any():
+        admins, link = self.authenticator.admins, await self.links.find(token)
+        if link is not None and link.admin_id == FIRST_OWNER and not await admins.any():
             return None
-        record = await admins.by_id(admin_id) if admin_id else None
-        if record is None:
+        record = await admins.by_id(link.admin_id) if link is not None else None
+        if link is None or record is None or not link.is_for(record):
             raise api_error(ErrorCode.SETUP_LINK_ENDED)
         return record
 
@@ -213,9 +214,14 @@ class SessionResource:
                 return await admins.create(email, name or "", owner, password=password, only_first=True)
             except EmailTakenError:
                 raise api_error(ErrorCode.SETUP_LINK_ENDED) from None
-        changed = await admins.change(
-            record.id, lambda before: msgspec.structs.replace(before, password=password, name=name or before.name)
-        )
+        state = state_of(record)
+
+        def with_password(before: AdminRecord) -> AdminRecord:
+            if state_of(before) != state:
+                raise api_error(ErrorCode.SETUP_LINK_ENDED)  # another link, or an owner, was faster
+            return msgspec.structs.replace(before, password=password, name=name or before.name)
+
+        changed = await admins.change(record.id, with_password)
         if changed is None:
             raise api_error(ErrorCode.SETUP_LINK_ENDED)
         await self.authenticator.sessions.end_all(changed.id)

@@ -81,6 +81,28 @@ def test_an_unsafe_request_with_a_cookie_needs_a_page_of_the_gateway(
         assert allowed.status_code == 200
         form = other.patch(f"{gateway.url}{API}/me", headers=SAME_ORIGIN, data={"name": "Ada"})
         assert form.status_code == 415
+        plain = other.patch(
+            f"{gateway.url}{API}/me", headers=SAME_ORIGIN | {"Content-Type": "text/plain"}, content='{"name": "Ada"}'
+        )
+        assert plain.status_code == 415
+        is_embedded = headers.get("Sec-Fetch-Site") in ("cross-site", "same-site")
+        assert other.get(f"{gateway.url}{API}/me", headers=headers).status_code == (403 if is_embedded else 200)
+
+
+def test_a_cookie_counts_if_it_is_the_only_one_of_its_name_whatever_others_contain(
+    gateway: Gateway, owner: str
+) -> None:
+    with signed_in(gateway, owner) as client:
+        own = f"{COOKIE}={client.cookies[COOKIE]}"
+
+    def status(cookies: str) -> int:
+        return httpx.get(f"{gateway.url}{API}/me", headers={"Cookie": cookies}).status_code
+
+    assert status(f'theme={{"a": "b"}}; path=/; {own}; x') == 200, "another server on the machine has set some"
+    with signed_in(gateway, owner) as attacker:
+        planted = f"{COOKIE}={attacker.cookies[COOKIE]}"
+    assert status(f"{planted}; {own}") == status(f"{own}; {planted}") == 401
+    assert status(f"{own}; {own}") == 200
 
 
 def test_a_login_from_another_site_and_one_over_plain_http_are_refused(gateway: Gateway, owner: str) -> None:
@@ -119,6 +141,10 @@ def test_failed_tries_are_limited_by_address_and_by_account_and_leave_entries(ga
     assert errors.count("email_or_password_incorrect") == 10
     assert errors.count("too_many_tries") == 2, "the first one that is refused by each limit"
     assert "wrong password" not in str(listed)
+    assert from_address("192.0.2.2", email).status_code == 200, "the admin has signed in from there before"
+    for _ in range(10):
+        from_address("192.0.2.2", email, password="wrong password")
+    assert from_address("192.0.2.2", email).status_code == 429
 
 
 def test_a_link_is_used_once_and_invites_with_a_role(gateway: Gateway) -> None:
@@ -138,6 +164,28 @@ def test_a_link_is_used_once_and_invites_with_a_role(gateway: Gateway) -> None:
     again = httpx.post(f"{gateway.url}{API}/setup", json={"token": token, "password": "another password"})
     assert again.json()["errors"][0]["code"] == "setup_link_ended"
     assert login(gateway, email).status_code == 200
+
+
+def test_a_link_ends_with_the_password_and_with_the_roles_that_it_was_made_for(gateway: Gateway) -> None:
+    email, headers = f"{uuid4().hex[:8]}@example.com", owner_headers(gateway)
+
+    def opened(answer: httpx.Response, password: str = PASSWORD) -> str | int:
+        token = answer.json()["link"].partition("#token=")[2]
+        used = httpx.post(f"{gateway.url}{API}/setup", json={"token": token, "password": password})
+        return used.status_code if used.status_code == 200 else str(used.json()["errors"][0]["code"])
+
+    made = httpx.post(f"{gateway.url}{API}/admins", headers=headers, json={"email": email, "roles": {"1": "viewer"}})
+    admin = f"{gateway.url}{API}/admins/{made.json()['admin']['id']}"
+    second, third = (httpx.post(f"{admin}/link", headers=headers) for _ in range(2))
+    assert opened(second) == 200
+    assert (opened(made), opened(third)) == ("setup_link_ended", "setup_link_ended"), "who has one could sign in"
+    with signed_in(gateway, invited(gateway, {"1": "owner"})) as owner_of_one:
+        kept = owner_of_one.post(f"/admins/{made.json()['admin']['id']}/link")
+        assert kept.status_code == 201
+        assert httpx.patch(admin, headers=headers, json={"roles": {"*": "owner"}}).status_code == 200
+        assert opened(kept) == "setup_link_ended", "its maker must not become an owner of all"
+        renamed = httpx.patch(admin, headers=headers, json={"name": "Grace"}).json()
+        assert (renamed["name"], renamed["roles"]) == ("Grace", {"*": "owner"})
 
 
 def test_sessions_are_listed_and_ended_and_a_new_password_or_role_ends_them(gateway: Gateway) -> None:
@@ -170,6 +218,13 @@ def test_an_owner_of_one_workspace_cannot_make_an_owner_of_all(gateway: Gateway)
         assert client.post("/admins", json=given).status_code == 403
         assert client.post("/admins", json=given | {"roles": {"1": "admin"}}).status_code == 201
         assert client.post("/admins", json=given | {"roles": {"9999": "admin"}}).status_code == 422
+        made = httpx.post(f"{gateway.url}{API}/workspaces", headers=owner_headers(gateway), json={"title": "Blue"})
+        stranger = invited(gateway, {made.json()["id"]: "owner"})
+        listed = client.get("/admins").json()["data"]
+        assert stranger not in [each["email"] for each in listed], "they have no workspace in common"
+        everybody = httpx.get(f"{gateway.url}{API}/admins", headers=owner_headers(gateway)).json()["data"]
+        (hidden,) = [each["id"] for each in everybody if each["email"] == stranger]
+        assert client.get(f"/admins/{hidden}").status_code == 404
         owners = [each for each in client.get("/admins").json()["data"] if each["roles"] == {"*": "owner"}]
         assert client.delete(f"/admins/{owners[0]['id']}").status_code == 403
 
