@@ -67,10 +67,12 @@ _ARGUMENTS: dict[str, tuple[Argument, ...]] = {
 _KEYLESS: dict[str, tuple[Argument, ...]] = {"INFO": ("replication",), "TIME": (), "SCAN": (0, "COUNT", 1), "PING": ()}
 
 _DIRECT = (
-    *("BITFIELD", "DECR", "EXISTS", "EXPIRE", "GET", "INCR", "MGET", "SET", "SPUBLISH", "TTL", "UNLINK"),
+    *("BITFIELD", "DECR", "EXISTS", "EXPIRE", "GET", "GETRANGE", "INCR", "MEMORY USAGE", "MGET", "SET", "SPUBLISH"),
+    *("STRLEN", "TTL", "UNLINK"),
     *("HDEL", "HEXISTS", "HGET", "HGETALL", "HINCRBY", "HLEN", "HMGET", "HSCAN", "HSET", "HSETNX", "HVALS"),
-    *("LPUSH", "LRANGE", "LTRIM", "SADD", "SMEMBERS", "SREM", "XADD", "XREVRANGE", "XTRIM"),
-    *("ZADD", "ZCARD", "ZRANGE", "ZREM", "ZREMRANGEBYSCORE", "ZSCORE"),
+    *("LPUSH", "LRANGE", "LTRIM", "SADD", "SCARD", "SMEMBERS", "SRANDMEMBER", "SREM"),
+    *("XADD", "XLEN", "XREVRANGE", "XTRIM"),
+    *("ZADD", "ZCARD", "ZCOUNT", "ZRANDMEMBER", "ZRANGE", "ZREM", "ZREMRANGEBYSCORE", "ZSCORE"),
 )
 """The commands with a key that the gateway runs outside of its functions."""
 
@@ -90,13 +92,15 @@ async def missing_permissions(topology: Topology, node: Node, library: Library) 
     Raises ConnectionLostError and ReplyTimeoutError.
     """
     key = f"{topology.generation_keys(node)[0]}:doctor:{secrets.token_hex(4)}"
-    commands = [("SET", key, "", "EX", PROBE_SECONDS), *(_probe(name, key) for name in needed_commands(library))]
+    names = needed_commands(library)
+    commands = [("SET", key, "", "EX", PROBE_SECONDS), *(_probe(name, key) for name in names)]
+    words = ["set", *(name.lower().replace(" ", "|") for name in names)]
     if topology.replicated:
         commands.append(("WAIT", 0, 1))
+        words.append("wait")
     replies = await node.connection.request(*(pack(command) for command in commands))
     (loaded,) = await node.connection.request(pack(("FUNCTION", "LOAD", library.code)))
     (called,) = await node.connection.request(pack(("FCALL", library.qualified("find_project"), 1, key, "none")))
-    words = [str(command[0]).lower() for command in commands]
     found = _missing([*zip(words, replies, strict=True), ("function|load", loaded), ("fcall", called)])
     found += _missing([("ssubscribe", await _subscribe(topology, node, key))])
     await node.connection.request(pack(("UNLINK", key)))
@@ -128,7 +132,7 @@ def _probe(name: str, key: str) -> tuple[Argument, ...]:
         return (name, *_KEYLESS[name])
     if name in ("DEL", "UNLINK", "RENAME"):
         return (name, f"{key}:none", *((key,) if name == "RENAME" else ()))
-    return (name, key, *_ARGUMENTS.get(name, ()))
+    return (*name.split(" "), key, *_ARGUMENTS.get(name, ()))
 
 
 def _missing(replies: Iterable[tuple[str, Any]]) -> list[str]:
