@@ -65,10 +65,10 @@ def test_tokens_keys_origins_and_proofs_are_administered(owner: Dashboard, insta
     owner.field("Public key").fill(jwk)
     owner.field("Key id optional").fill("mine")
     owner.button("Add").click()
-    expect(page.locator(".key-list")).to_contain_text("mine")
+    expect(page.locator(".public-keys")).to_contain_text("mine")
     owner.button("Remove the key mine").click()
     owner.drawer.get_by_role("button", name="Remove the key").click()
-    expect(page.locator(".key-list")).to_have_count(0)
+    expect(page.locator(".public-keys")).to_have_count(0)
 
     owner.field("Origins of your pages").fill("https://app.example.com")
     owner.button("Save the origins").click()

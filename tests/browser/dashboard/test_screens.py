@@ -83,6 +83,15 @@ def test_a_viewer_sees_no_secret_and_nothing_that_is_refused(
     assert not [request for request in reader.requests if not request.startswith("GET ")]
 
 
+def test_the_styles_of_a_screen_end_with_it(desktop: Dashboard) -> None:
+    page = desktop.page
+    desktop.open("users")
+    before = page.evaluate("document.adoptedStyleSheets.length")
+    for title in ("Channels", "Keys", "Deliveries", "Users"):
+        desktop.follow(title)
+        assert page.evaluate("document.adoptedStyleSheets.length") == before, title
+
+
 def button_names(dashboard: Dashboard) -> list[str]:
     """Return the names of the buttons of a screen. Of buttons whose names differ in figures alone, one is listed."""
     names = dashboard.main.get_by_role("button", disabled=False).evaluate_all(

@@ -4,7 +4,7 @@ import { useState } from "preact/hooks";
 import { adminApi, data } from "../../core/api.ts";
 import { useQuery } from "../../core/query.ts";
 import { ROLES, useSession } from "../../core/session.ts";
-import { adoptStyles } from "../../core/styles.ts";
+import { useStyles } from "../../core/styles.ts";
 import { t } from "../../core/text.ts";
 import { useFilters, useParam, withParams } from "../../core/url_state.ts";
 import { Badge, Status } from "../../kit/badge.tsx";
@@ -19,8 +19,6 @@ import { type Admin, AdminDrawer } from "./admin_drawer.tsx";
 import css from "./admins.css";
 import { Invite } from "./invitation.tsx";
 import { RoleBadges } from "./roles.tsx";
-
-adoptStyles(css);
 
 const COLUMNS: readonly Column<Admin>[] = [
   { title: t("Person"), render: (admin) => <Person admin={admin} /> },
@@ -52,6 +50,7 @@ function Person({ admin }: { admin: Admin }) {
 
 /** The screen. */
 export default function Admins() {
+  useStyles(css);
   const { can } = useSession();
   const filters = useFilters("query", "role");
   const [shown, show] = useParam("admin", { push: true });

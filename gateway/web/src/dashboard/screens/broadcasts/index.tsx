@@ -5,7 +5,7 @@ import { number } from "../../core/format.ts";
 import { cursorPage, useCursorList } from "../../core/query.ts";
 import { navigate } from "../../core/router.ts";
 import { useCan } from "../../core/session.ts";
-import { adoptStyles } from "../../core/styles.ts";
+import { useStyles } from "../../core/styles.ts";
 import { t } from "../../core/text.ts";
 import { Badge, Status } from "../../kit/badge.tsx";
 import { Button } from "../../kit/button.tsx";
@@ -21,12 +21,11 @@ import { audienceOf, type Broadcast, isRunning } from "./broadcast.ts";
 import { BroadcastDrawer } from "./drawer.tsx";
 import { ProgressCell } from "./progress.tsx";
 
-adoptStyles(css);
-
 const RUNNING_MS = 2000;
 
 /** The list, and the drawer of the broadcast that the address names. */
 export default function Broadcasts({ projectId, rest }: ScreenProps) {
+  useStyles(css);
   const can = useCan();
   const shown = rest[0];
   const list = useCursorList(

@@ -2,7 +2,7 @@
 
 import { data, projectApi } from "../../core/api.ts";
 import { useQuery } from "../../core/query.ts";
-import { adoptStyles } from "../../core/styles.ts";
+import { useStyles } from "../../core/styles.ts";
 import { t } from "../../core/text.ts";
 import { useParam } from "../../core/url_state.ts";
 import { CopyCurl } from "../../kit/copy.tsx";
@@ -16,13 +16,12 @@ import { groups, providers } from "./providers.ts";
 import { type ChannelFacts, stateOf } from "./state.ts";
 import { OutgoingWebhooks } from "./webhooks.tsx";
 
-adoptStyles(css);
-
 const AGAIN_MS = 15_000;
 const FAILURES_READ = 100;
 
 /** The screen. */
 export default function Channels({ projectId }: ScreenProps) {
+  useStyles(css);
   const [shown, show] = useParam("integration", { push: true });
   const api = projectApi(projectId);
   const facts = useQuery(

@@ -4,7 +4,7 @@ import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { data, projectApi } from "../../core/api.ts";
 import { toast } from "../../core/live_region.ts";
 import { useQuery } from "../../core/query.ts";
-import { adoptStyles } from "../../core/styles.ts";
+import { useStyles } from "../../core/styles.ts";
 import { useCan } from "../../core/session.ts";
 import { t } from "../../core/text.ts";
 import { setParams, useParam } from "../../core/url_state.ts";
@@ -27,10 +27,9 @@ import { TestToMe } from "./test_to_me.tsx";
 import { useDebounced } from "./use_debounced.ts";
 import { channelLabel, type Preview, warningsOf } from "./warnings.ts";
 
-adoptStyles(previewCss);
-adoptStyles(css);
-
 export default function Compose({ projectId }: ScreenProps) {
+  useStyles(previewCss);
+  useStyles(css);
   const [sent] = useParam("sent");
   const [expected] = useParam("of");
   if (sent)

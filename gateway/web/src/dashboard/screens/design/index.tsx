@@ -6,7 +6,7 @@ import { toast } from "../../core/live_region.ts";
 import { invalidate, useQuery } from "../../core/query.ts";
 import { guardLeaving } from "../../core/router.ts";
 import { useSession } from "../../core/session.ts";
-import { adoptStyles } from "../../core/styles.ts";
+import { useStyles } from "../../core/styles.ts";
 import { t } from "../../core/text.ts";
 import { Button } from "../../kit/button.tsx";
 import { copyText, CopyCurl } from "../../kit/copy.tsx";
@@ -21,9 +21,6 @@ import { DesignPreview } from "./design_preview.tsx";
 import { readColor } from "./read_color.ts";
 import { ThemeFields } from "./theme_fields.tsx";
 import { PRESETS, themeOf, type Values, valuesOf } from "./theme_form.ts";
-
-adoptStyles(previewCss);
-adoptStyles(css);
 
 /** What the integration has saved. */
 interface Saved {
@@ -68,6 +65,8 @@ function bodyOf(form: Form, saved: Saved): Saved {
 const keyOf = (projectId: string) => `${projectId} inbox design`;
 
 export default function InboxDesign({ projectId }: ScreenProps) {
+  useStyles(previewCss);
+  useStyles(css);
   const query = useQuery(keyOf(projectId), async (signal) => {
     const found = await data(projectApi(projectId).GET("/v2/integrations/inbox", { signal }));
     return (found.data[0]?.config ?? {}) as Saved;

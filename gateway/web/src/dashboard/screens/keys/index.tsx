@@ -2,7 +2,7 @@
 
 import { adminApi, data } from "../../core/api.ts";
 import { invalidate, useQuery } from "../../core/query.ts";
-import { adoptStyles } from "../../core/styles.ts";
+import { useStyles } from "../../core/styles.ts";
 import { t } from "../../core/text.ts";
 import { Page } from "../../kit/page.tsx";
 import { Loaded, Skeleton } from "../../kit/states.tsx";
@@ -14,9 +14,8 @@ import { type ProjectKeys, SecretCard } from "./secret_card.tsx";
 import { SigningCard } from "./signing_card.tsx";
 import { TokensCard } from "./tokens_card.tsx";
 
-adoptStyles(css);
-
 export default function Keys({ projectId }: ScreenProps) {
+  useStyles(css);
   const key = `${projectId} keys`;
   const query = useQuery(key, async (signal) =>
     data(adminApi().GET("/admin/api/projects/{project_id}", { params: { path: { project_id: projectId } }, signal })) as Promise<ProjectKeys>,

@@ -70,7 +70,7 @@ export function PublicKeysCard({ projectId }: { projectId: string }) {
           keys.length === 0 ? (
             <p class="quiet">{t("None. Tokens are signed with the API secret.")}</p>
           ) : (
-            <ul class="key-list">
+            <ul class="public-keys">
               {keys.map(({ kid, alg, kty }) => (
                 <li key={kid}>
                   <Copy text={kid} label={t("Copy the key id")} />

@@ -3,7 +3,7 @@
 import { useEffect, useRef } from "preact/hooks";
 import { setParams, useFilters, useParam } from "../../core/url_state.ts";
 import { number } from "../../core/format.ts";
-import { adoptStyles } from "../../core/styles.ts";
+import { useStyles } from "../../core/styles.ts";
 import { plural, t } from "../../core/text.ts";
 import { Status } from "../../kit/badge.tsx";
 import { Button } from "../../kit/button.tsx";
@@ -19,12 +19,11 @@ import { connectionsOf, eventsOf } from "./source.ts";
 import styles from "./live.css";
 import { type Tail, useTail } from "./use_tail.ts";
 
-adoptStyles(styles);
-
 /** How far from its beginning a list may be scrolled and still follow the newest row. */
 const AT_START_PX = 8;
 
 export default function Live({ projectId }: ScreenProps) {
+  useStyles(styles);
   const filters = useFilters("type", "user", "channel");
   const [paused, setPaused] = useParam("paused");
   const [shownId] = useParam("event");

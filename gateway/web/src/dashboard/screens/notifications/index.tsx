@@ -6,7 +6,7 @@ import { toDate } from "../../core/format.ts";
 import { cursorPage, useCursorList } from "../../core/query.ts";
 import { navigate, usePlace } from "../../core/router.ts";
 import { useCan } from "../../core/session.ts";
-import { adoptStyles } from "../../core/styles.ts";
+import { useStyles } from "../../core/styles.ts";
 import { t } from "../../core/text.ts";
 import { type Filters, useFilters } from "../../core/url_state.ts";
 import { Badge, Status } from "../../kit/badge.tsx";
@@ -22,8 +22,6 @@ import { audienceText, shareText, statusName, statusTone, userName } from "../..
 import type { ScreenProps } from "../../screens.ts";
 import { NotificationDrawer } from "./drawer.tsx";
 
-adoptStyles(css);
-
 type Sent = components["schemas"]["SentSummary"];
 type Names = "category" | "user" | "kind" | "since";
 
@@ -31,6 +29,7 @@ const PERIODS: Record<string, number> = { hour: 3600, day: 86_400, week: 604_800
 
 /** The list, and the drawer of the notification that the address names. */
 export default function Notifications({ projectId, rest }: ScreenProps) {
+  useStyles(css);
   const can = useCan();
   const { query: params } = usePlace();
   const filters = useFilters("category", "user", "kind", "since");

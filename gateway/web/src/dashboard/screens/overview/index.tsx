@@ -3,7 +3,7 @@
 import { useRef } from "preact/hooks";
 import { data, projectApi } from "../../core/api.ts";
 import { useQuery } from "../../core/query.ts";
-import { adoptStyles } from "../../core/styles.ts";
+import { useStyles } from "../../core/styles.ts";
 import { t } from "../../core/text.ts";
 import { useParam } from "../../core/url_state.ts";
 import { Button } from "../../kit/button.tsx";
@@ -16,8 +16,6 @@ import { Lanes } from "./lanes.tsx";
 import styles from "./overview.css";
 import { isComplete } from "./steps.ts";
 
-adoptStyles(styles);
-
 /** The checklist turns green by itself, so it asks more often. The figures change every two seconds. */
 const CHECKLIST_EVERY_MS = 2000;
 const FIGURES_EVERY_MS = 5000;
@@ -27,6 +25,7 @@ const loadOverview = (projectId: string, signal?: AbortSignal) => data(projectAp
 export type Overview = Awaited<ReturnType<typeof loadOverview>>;
 
 export default function OverviewScreen({ projectId }: ScreenProps) {
+  useStyles(styles);
   const [chosen, choose] = useParam("checklist");
   const query = useQuery(`${projectId}/overview`, (signal) => loadOverview(projectId, signal), {
     everyMs: chosen === "0" ? FIGURES_EVERY_MS : CHECKLIST_EVERY_MS,

@@ -3,7 +3,7 @@
 import { data, projectApi } from "../../core/api.ts";
 import { number, percent } from "../../core/format.ts";
 import { useQuery } from "../../core/query.ts";
-import { adoptStyles } from "../../core/styles.ts";
+import { useStyles } from "../../core/styles.ts";
 import { t } from "../../core/text.ts";
 import { Button } from "../../kit/button.tsx";
 import { CopyCurl } from "../../kit/copy.tsx";
@@ -18,8 +18,6 @@ import { type Period, periodCsv, periodName, periodsOf } from "./periods.ts";
 import { Storage } from "./storage.tsx";
 import styles from "./usage.css";
 
-adoptStyles(styles);
-
 const MONTHS = 12;
 const DAYS = 30;
 
@@ -29,6 +27,7 @@ const loadUsage = (projectId: string, signal: AbortSignal) =>
 export type Usage = Awaited<ReturnType<typeof loadUsage>>;
 
 export default function UsageScreen({ projectId }: ScreenProps) {
+  useStyles(styles);
   const tabs = [
     { id: "months", label: t("By month") },
     { id: "days", label: t("By day") },
