@@ -453,7 +453,6 @@ class ApiBuilder:
                         log=self.event_log,
                         recipients=SentRecipients(client),
                         states=RecipientStates(client),
-                        inboxes=inboxes,
                         contents=self.contents,
                     ),
                     SentReader(

@@ -7,7 +7,8 @@ The list is made from the events of the project, which are written anyway. One e
     BROADCAST_CHANGED      a broadcast, when it was enqueued
 
 So a send writes nothing for the list, and the list has what the log of events keeps. Titles, categories and whether it
-was read are in the inboxes of the recipients, and are read for the entries of one page, in a few round trips.
+was read are in the inboxes of the recipients, and are read for the entries of one page, in a few round trips. A filter
+by category is decided before contents are read: the category is in the state of an item, and in the events of others.
 """
 
 import asyncio
@@ -18,30 +19,26 @@ from uuid import UUID
 
 import msgspec
 
-from gateway.domain.guard import UserDeletedError
 from gateway.domain.ids import ProjectId, UserId
-from gateway.domain.notification import ItemId
-from gateway.domain.principal import User
+from gateway.domain.notification import UNCATEGORIZED, ItemId, State
 from gateway.domain.project_event import EventPlace, ProjectEventType
 from gateway.store.contents import ContentStore
-from gateway.store.inbox import InboxStore
 from gateway.store.project_event_log import ProjectEventLog, StoredEvent
 from gateway.store.recipient_states import RecipientStates
-from gateway.store.redis.problems import StoreDataError, decoding
-from gateway.store.sent_recipients import SentRecipients
+from gateway.store.redis.problems import decoding
+from gateway.store.sent_recipients import RecipientList, SentRecipients
 
 SCANNED_AT_ONCE = 200
+LEAST_SCANNED = 32
 SCANS = 10
 """How many events are read for one page at most: 2,000, some 4 ms of Redis. A rare filter makes short pages."""
 
 EXAMINED_FOR_CATEGORY = 4
 """How many entries are examined for each entry of a page with a filter by category."""
 
-READ_SAMPLE = 400
-"""How many states are read for one page at most, to tell how many recipients have read it."""
-
-_CONTENT_TRIES = 3
-"""How many recipients of a request are asked for its content. Each may have deleted it."""
+READ_SAMPLE = 200
+"""How many recipients of requests to several users, and of broadcasts, are examined for one page at most, to tell how
+many have read it."""
 
 
 class SentFilter(NamedTuple):
@@ -60,8 +57,6 @@ class SentFilter(NamedTuple):
 
 class _Shown(msgspec.Struct, frozen=True):
     title: str = ""
-    category: str = ""
-    topic: str | None = None
 
 
 _decode_shown = msgspec.json.Decoder(_Shown).decode
@@ -122,7 +117,6 @@ class SentList:
     log: ProjectEventLog
     recipients: SentRecipients
     states: RecipientStates
-    inboxes: InboxStore
     contents: ContentStore
 
     async def page(
@@ -139,12 +133,13 @@ class SentList:
         """
         limit = size if wanted.category is None else size * EXAMINED_FOR_CATEGORY
         found, reached, more = await self._scan(project_id, limit, wanted, _start(wanted, after), before)
-        entries = await self._filled(project_id, found)
+        entries = await self._in_inboxes(project_id, found)
         if wanted.category is not None:
             entries = [each for each in entries if each.category == wanted.category]
         if len(entries) > size:
             entries, more = entries[:size], True
             reached = entries[-1].place
+        entries = await self._filled(project_id, entries)
         beyond = reached if more else None
         if before:
             return SentPage(entries[::-1], beyond, entries[0].place if entries else before)
@@ -163,7 +158,8 @@ class SentList:
         reached = before or start
         for scan in range(SCANS):
             # Nearly always each event is an entry, and the first read is enough.
-            count = SCANNED_AT_ONCE if scan else min(limit + 1, SCANNED_AT_ONCE)
+            missing = limit + 1 - len(found)
+            count = min(max(2 * missing, LEAST_SCANNED) if scan else missing, SCANNED_AT_ONCE)
             bounds = {"newer_than": reached} if before else {"older_than": reached}
             part = await self.log.read(project_id, _types(wanted), count, user_id=wanted.user_id, **bounds)
             for event in part.events:
@@ -181,66 +177,59 @@ class SentList:
                 return list(found.values()), reached, False
         return list(found.values()), reached, True
 
-    async def _filled(self, project_id: ProjectId, entries: Sequence[SentEntry]) -> list[SentEntry]:
-        """Return entries with what the inboxes of recipients tell of them."""
-        counted = await self._counted(project_id, entries)
-        sampled = await self._sampled(project_id, counted)
-        return list(await asyncio.gather(*(self._with_content(project_id, each, ids) for each, ids in sampled)))
-
-    async def _counted(self, project_id: ProjectId, entries: Sequence[SentEntry]) -> list[SentEntry]:
-        broadcasts = [each.id for each in entries if each.is_broadcast]
-        counts = dict(zip(broadcasts, await self.recipients.counts(project_id, broadcasts), strict=True))
-        return [
-            replace(each, recipients=counts[each.id], stored=counts[each.id]) if each.is_broadcast else each
-            for each in entries
-        ]
-
-    async def _sampled(
-        self, project_id: ProjectId, entries: Sequence[SentEntry]
-    ) -> list[tuple[SentEntry, list[UserId]]]:
-        """Return each entry with some of its recipients, and how many of these have seen and read it."""
-        many = [each for each in entries if each.user_id is None and each.recipients]
-        share = max(1, READ_SAMPLE // max(1, len(many)))
-        places = [
-            (each.id, index * each.recipients // min(share, each.recipients))
-            for each in many
-            for index in range(min(share, each.recipients))
-        ]
-        chosen: dict[str, list[UserId]] = {each.id: [each.user_id] for each in entries if each.user_id is not None}
-        for (notification_id, _), user_id in zip(places, await self.recipients.at(project_id, places), strict=True):
-            if user_id is not None:
-                chosen.setdefault(notification_id, []).append(user_id)
-        pairs = [(each.id, user_id) for each in entries for user_id in chosen.get(each.id, ())]
-        states = await self.states.read_pairs(project_id, [(_item_id(each), user_id) for each, user_id in pairs])
-        by_id: dict[str, list[tuple[UserId, bool, bool]]] = {}
-        for (notification_id, user_id), state in zip(pairs, states, strict=True):
-            if state is not None:
-                seen, read = state.seen_at is not None, state.read_at is not None
-                by_id.setdefault(notification_id, []).append((user_id, seen, read))
-        result = []
+    async def _in_inboxes(self, project_id: ProjectId, entries: Sequence[SentEntry]) -> list[SentEntry]:
+        """Return entries, those of one user with what the user's inbox has about them."""
+        pairs = [(_item_id(each.id), each.user_id) for each in entries if each.user_id is not None]
+        facts = iter(await self.states.read_facts(project_id, pairs))
+        found = []
         for each in entries:
-            holders = by_id.get(each.id, [])
-            filled = replace(
-                each,
-                sampled=len(holders),
-                seen=sum(was_seen for _, was_seen, _ in holders),
-                read=sum(was_read for _, _, was_read in holders),
-            )
-            result.append((filled, [one[0] for one in holders[:_CONTENT_TRIES]]))
-        return result
+            fact = next(facts) if each.user_id is not None else None
+            if fact is not None:
+                each = _read_by(replace(each, category=fact.category, topic=fact.topic or None), [fact.state])
+            found.append(each)
+        return found
 
-    async def _with_content(self, project_id: ProjectId, entry: SentEntry, holders: Sequence[UserId]) -> SentEntry:
-        if entry.is_broadcast:
+    async def _filled(self, project_id: ProjectId, entries: Sequence[SentEntry]) -> list[SentEntry]:
+        """Return entries with their titles, and those of several users with how many have read them."""
+        examined = await self._examined([each for each in entries if each.user_id is None], project_id)
+        filled = [examined.get(each.id, (each, each.user_id if each.sampled else None)) for each in entries]
+        holders = [(_item_id(each.id), holder) for each, holder in filled if holder is not None]
+        contents = iter(await self.states.contents(project_id, holders))
+        own = [next(contents) if holder is not None else None for _, holder in filled]
+        titles = await asyncio.gather(*(self._title(project_id, filled[at], own[at]) for at in range(len(filled))))
+        return [replace(each, title=title) for (each, _), title in zip(filled, titles, strict=True)]
+
+    async def _examined(
+        self, entries: Sequence[SentEntry], project_id: ProjectId
+    ) -> dict[str, tuple[SentEntry, UserId | None]]:
+        """Return entries by id, with how many of some recipients have read them, and one who has it."""
+        lists = await self.recipients.lists(project_id, [each.id for each in entries])
+        share = READ_SAMPLE // max(1, len(entries))
+        places = [_places(each, share) for each in lists]
+        parts = [(each, *part) for each, own in zip(lists, places, strict=True) for part in own]
+        chosen = iter(await self.recipients.read(parts))
+        users = [[user_id for _ in own for user_id in next(chosen)] for own in places]
+        pairs = [(_item_id(each.id), user_id) for each, own in zip(entries, users, strict=True) for user_id in own]
+        facts = iter(await self.states.read_facts(project_id, pairs))
+        found: dict[str, tuple[SentEntry, UserId | None]] = {}
+        for each, own, recipients in zip(entries, users, lists, strict=True):
+            held = [(user_id, fact.state) for user_id in own if (fact := next(facts)) is not None]
+            if each.is_broadcast:
+                each = replace(each, recipients=recipients.size, stored=recipients.size)
+            read = _read_by(each, [state for _, state in held])
+            found[each.id] = read, next((user_id for user_id, _ in held), None)
+        return found
+
+    async def _title(
+        self, project_id: ProjectId, filled: tuple[SentEntry, UserId | None], content: bytes | None
+    ) -> str | None:
+        entry, holder = filled
+        if content is None and (entry.is_broadcast or holder is not None):
             content = await self.contents.whole(project_id, entry.id)
-            return _described(entry, content) if content else entry
-        for user_id in holders:
-            try:
-                item = await self.inboxes.get(User(project_id, user_id, None, None), _item_id(entry.id))
-            except (UserDeletedError, StoreDataError):
-                continue
-            if item is not None:
-                return _described(entry, item)
-        return entry
+        if content is None:
+            return None
+        with decoding("a notification"):
+            return _decode_shown(content).title
 
 
 def _start(wanted: SentFilter, after: EventPlace | None) -> EventPlace | None:
@@ -269,7 +258,7 @@ def _entry(event: StoredEvent, wanted: SentFilter) -> SentEntry | None:
             id=about.broadcast_id,
             audience=about.audience or "broadcast",
             is_broadcast=True,
-            category=about.category,
+            category=_category(about.category),
             topic=about.topic,
         )
     if event.type is ProjectEventType.ACCEPTED:
@@ -277,7 +266,7 @@ def _entry(event: StoredEvent, wanted: SentFilter) -> SentEntry | None:
             place=event.place,
             id=about.notification_id,
             audience="users",
-            category=about.category,
+            category=_category(about.category),
             topic=about.topic,
             recipients=about.recipients,
             stored=about.stored,
@@ -291,6 +280,8 @@ def _entry(event: StoredEvent, wanted: SentFilter) -> SentEntry | None:
         id=about.notification_id,
         audience="users" if about.of_many else "user",
         user_id=event.user_id,
+        category=_category(about.category),
+        topic=about.topic,
         stored=int(is_stored),
         suppressed=int(not is_stored),
     )
@@ -300,7 +291,19 @@ def _item_id(notification_id: str) -> ItemId:
     return ItemId(UUID(notification_id).bytes)
 
 
-def _described(entry: SentEntry, item: bytes) -> SentEntry:
-    with decoding("a notification"):
-        shown = _decode_shown(item)
-    return replace(entry, title=shown.title, category=shown.category, topic=shown.topic)
+def _category(name: str) -> str:
+    """Return the name of a category as it is stored."""
+    return "" if name == UNCATEGORIZED else name
+
+
+def _places(recipients: RecipientList, most: int) -> list[tuple[int, int]]:
+    """Return the parts of a list to examine, each a place and a number: the whole list, or places spread over it."""
+    if recipients.size <= most:
+        return [(0, recipients.size)] if recipients.size else []
+    return [(index * recipients.size // most, 1) for index in range(most)]
+
+
+def _read_by(entry: SentEntry, states: Sequence[State]) -> SentEntry:
+    """Return an entry with how many of some recipients, who have it in these states, have seen and read it."""
+    seen, read = sum(each.seen_at is not None for each in states), sum(each.read_at is not None for each in states)
+    return replace(entry, sampled=len(states), seen=seen, read=read)

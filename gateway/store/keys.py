@@ -415,6 +415,11 @@ USER_KEYS = (
 """The suffixes to which nothing is appended, so that each names one key."""
 
 
+def items(user_key: str) -> str:
+    """hash: the ITEMS of a user, by the user's key. Until the items are deleted."""
+    return user_key + USER_SUFFIXES["ITEMS"]
+
+
 def states(user_key: str) -> str:
     """hash: the STATES of a user, by the user's key. Until the items are deleted."""
     return user_key + USER_SUFFIXES["STATES"]

@@ -9,12 +9,13 @@ from gateway.domain.ids import ProjectId, UserId
 from gateway.domain.project_event import ContextValue, EventPlace, ProjectEvent, ProjectEventType
 from gateway.sending import sent_list
 from gateway.sending.sent_list import SentEntry, SentFilter, SentList
-from gateway.store.contents import ContentStore
+from gateway.store.contents import Content, ContentStore, NotificationFields
+from gateway.store.deliveries import Delivery
 from gateway.store.inbox import InboxStore
 from gateway.store.project_event_log import EventRetention, ProjectEventLog, packed
 from gateway.store.recipient_states import RecipientStates
 from gateway.store.sent_recipients import SentRecipients
-from tests.store.conftest import InspectedClient, new_user
+from tests.store.conftest import InspectedClient, at, new_user
 
 T = ProjectEventType
 ALL = SentFilter()
@@ -31,7 +32,6 @@ class Book:
             log=self.log,
             recipients=SentRecipients(client),
             states=RecipientStates(client),
-            inboxes=store,
             contents=ContentStore(client),
         )
 
@@ -110,3 +110,27 @@ async def test_times_bound_the_list(book: Book) -> None:
     assert ids(await book.page(wanted=SentFilter(since_ms=ms + 1))) == []
     assert ids(await book.page(wanted=SentFilter(until_ms=ms + 1))) == [sent]
     assert ids(await book.page(wanted=SentFilter(until_ms=ms))) == []
+
+
+async def test_a_filter_by_category_finds_items_by_their_states_and_others_by_their_events(
+    book: Book, store: InboxStore
+) -> None:
+    contents = [Content.encode(str(uuid4()), NotificationFields(title=name, category=name)) for name in ("a b", "b")]
+    for each in contents:
+        await store.create(each, [Delivery(book.user, {}, True)], at(5), False)
+        await book.note(T.STORED, of_user=True, notification_id=each.id_text)
+    muted, many, plain = (str(uuid4()) for _ in range(3))
+    await book.note(T.SUPPRESSED, of_user=True, notification_id=muted, rule="preference", category="b", topic="t")
+    await book.note(T.ACCEPTED, notification_id=many, recipients=3, category="uncategorized")
+    await book.note(T.BROADCAST_CHANGED, broadcast_id=plain, status="enqueued")
+    (first,) = await book.page(wanted=SentFilter(category="a b"))
+    assert (first.id, first.title, first.sampled) == (contents[0].id_text, "a b", 1)
+    found = await book.page(wanted=SentFilter(category="b"))
+    assert [(each.id, each.title, each.topic) for each in found] == [
+        *((muted, None, "t"), (contents[1].id_text, "b", None))
+    ]
+    assert ids(await book.page(wanted=SentFilter(category=""))) == [plain, many]
+    page = await book.list.page(book.project, 1, SentFilter(category="b"))
+    assert (ids(page.entries), page.older) == ([muted], found[0].place)
+    page = await book.list.page(book.project, 1, SentFilter(category="b"), None, EventPlace(0, 0))
+    assert ids(page.entries) == [contents[1].id_text]

@@ -54,3 +54,12 @@ async def test_recipients_of_another_project_are_not_found(log: ProjectEventLog,
     sent = new_id()
     await log.append([(project, [stored(sent, UserId(str(uuid4())))])])
     assert await RecipientSearch(log).recipients(ProjectId(f"{project}x"), sent) == []
+
+
+async def test_the_first_of_several_users_is_found_where_the_clock_of_redis_is_behind(
+    log: ProjectEventLog, project: ProjectId
+) -> None:
+    ahead = Moment(int(time.time() * 1000) + 1500, "e")
+    sent, users = UUID(new_send_plan(ahead).id), [UserId(str(uuid4())) for _ in range(3)]
+    await log.append([(project, [stored(sent, user) for user in users])])
+    assert await RecipientSearch(log).recipients(project, sent) == users

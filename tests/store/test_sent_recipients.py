@@ -14,12 +14,10 @@ async def test_recipients_of_requests_and_broadcasts_are_read_by_place(client: I
     await recipients.record(project, request, ids[:3])
     await recipients.record(project, request, ids[:3])
     await client.redis.set(keys.reached(project, broadcast), b"".join(UUID(each).bytes for each in ids))
-    assert await recipients.counts(project, [broadcast, unknown, request]) == [5, 0, 3]
-    assert await recipients.counts(project, []) == []
-    assert await recipients.at(project, []) == []
-    assert await recipients.at(project, [(broadcast, 4), (request, 0), (request, 3), (unknown, 0)]) == [
-        *(ids[4], ids[0], None, None)
-    ]
-    assert await recipients.read(project, broadcast, 1, 3) == ids[1:4]
-    assert await recipients.read(project, request, 2, 10) == ids[2:3]
+    reached, nobody, named = await recipients.lists(project, [broadcast, unknown, request])
+    assert [each.size for each in (reached, nobody, named)] == [5, 0, 3]
+    assert await recipients.lists(project, []) == []
+    assert await recipients.read([]) == []
+    parts = [(reached, 4, 1), (reached, 1, 3), (named, 0, 1), (named, 2, 10), (named, 3, 1), (nobody, 0, 1)]
+    assert await recipients.read(parts) == [ids[4:], ids[1:4], ids[:1], ids[2:3], [], []]
     assert 0 < await client.redis.ttl(keys.sent_recipients(project, request)) <= 30 * 24 * 3600

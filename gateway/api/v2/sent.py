@@ -95,7 +95,7 @@ class SentSummaryList(msgspec.Struct):
 class SentDetail(msgspec.Struct):
     """A notification with its content, and how many recipients have it in their inbox, have seen, read and archived it.
 
-    The counts are exact for up to 500 recipients. Of more, they are estimates from `examined` random recipients, and
+    The counts are exact for up to 300 recipients. Of more, they are estimates from `examined` random recipients, and
     wrong by more than `margin` recipients for one sample in 20. `notification` is null if no recipient has it any more.
     Of a broadcast, `progress_percent` is how much of the audience has been processed, and `failures` of how many
     recipients without success.
@@ -186,13 +186,13 @@ class SentResource:
         notification_id = call.uuid("notification_id", "Notification")
         project_id = call.project.id
         record = await self.jobs.read(JobKind.BROADCAST, project_id, str(notification_id))
-        report = await self.reader.report(project_id, notification_id)
+        report, holders = await self.reader.report(project_id, notification_id)
         if not report.recipients and record is None and _is_new(notification_id):
             await asyncio.sleep(2 * FLUSH_SECONDS)  # its events may be on their way to the log
-            report = await self.reader.report(project_id, notification_id)
+            report, holders = await self.reader.report(project_id, notification_id)
         if not report.recipients and record is None:
             raise not_found("Notification", "It was not sent in this project, or too long ago.")
-        content = await self.reader.content(project_id, notification_id)
+        content = await self.reader.content(project_id, notification_id, holders)
         with decoding("a notification"):
             item = msgspec.json.decode(content) if content is not None else None
         sent_at = (item or {}).get("sent_at") or _sent_at(notification_id) or (record and record.created_ms // 1000)
