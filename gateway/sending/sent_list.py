@@ -21,7 +21,7 @@ import msgspec
 
 from gateway.domain.ids import ProjectId, UserId
 from gateway.domain.notification import UNCATEGORIZED, ItemId, State
-from gateway.domain.project_event import EventPlace, ProjectEventType
+from gateway.domain.project_event import MAX_NUMBER, EventPlace, ProjectEventType
 from gateway.store.contents import ContentStore
 from gateway.store.project_event_log import ProjectEventLog, StoredEvent
 from gateway.store.recipient_states import RecipientStates
@@ -141,9 +141,10 @@ class SentList:
             reached = entries[-1].place
         entries = await self._filled(project_id, entries)
         beyond = reached if more else None
+        # The entry at the place from which an empty page goes on belongs to the page on the other side.
         if before:
-            return SentPage(entries[::-1], beyond, entries[0].place if entries else before)
-        return SentPage(entries, (entries[0].place if entries else after) if after else None, beyond)
+            return SentPage(entries[::-1], beyond, entries[0].place if entries else _next(before))
+        return SentPage(entries, (entries[0].place if entries else _previous(after)) if after else None, beyond)
 
     async def _scan(
         self,
@@ -230,6 +231,14 @@ class SentList:
             return None
         with decoding("a notification"):
             return _decode_shown(content).title
+
+
+def _next(place: EventPlace) -> EventPlace:
+    return EventPlace(place.ms, place.number + 1) if place.number < MAX_NUMBER else EventPlace(place.ms + 1, 0)
+
+
+def _previous(place: EventPlace) -> EventPlace:
+    return EventPlace(place.ms, place.number - 1) if place.number else EventPlace(max(0, place.ms - 1), MAX_NUMBER)
 
 
 def _start(wanted: SentFilter, after: EventPlace | None) -> EventPlace | None:

@@ -134,3 +134,21 @@ async def test_a_filter_by_category_finds_items_by_their_states_and_others_by_th
     assert (ids(page.entries), page.older) == ([muted], found[0].place)
     page = await book.list.page(book.project, 1, SentFilter(category="b"), None, EventPlace(0, 0))
     assert ids(page.entries) == [contents[1].id_text]
+
+
+async def test_the_page_on_the_other_side_of_an_empty_one_has_the_last_entry(book: Book) -> None:
+    sent = [str(uuid4()) for _ in range(3)]
+    for each in sent:
+        await book.note(T.STORED, of_user=True, notification_id=each)
+    newest, _, oldest = await book.page()
+    empty = await book.list.page(book.project, 2, ALL, oldest.place)
+    assert (empty.entries, empty.older) == ([], None)
+    page = await book.list.page(book.project, 2, ALL, None, empty.newer)
+    assert ids(page.entries) == [sent[1], sent[0]]
+    empty = await book.list.page(book.project, 2, ALL, None, newest.place)
+    assert (empty.entries, empty.newer) == ([], None)
+    assert ids((await book.list.page(book.project, 2, ALL, empty.older)).entries) == [sent[2], sent[1]]
+    empty = await book.list.page(book.project, 2, ALL, EventPlace(oldest.place.ms - 1, 0))
+    assert empty.newer == EventPlace(oldest.place.ms - 2, 65_535)
+    empty = await book.list.page(book.project, 2, ALL, None, EventPlace(newest.place.ms + 1, 65_535))
+    assert empty.older == EventPlace(newest.place.ms + 2, 0)
