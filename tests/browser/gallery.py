@@ -1,4 +1,4 @@
-"""Pictures of the states of the bell, light and dark, on a desktop and a phone.
+"""Pictures of the states of the bell and of the screens of the dashboard, light and dark, on a desktop and a phone.
 
 A run of the tests with `PICTURES=1`, as `make browsers` does, writes them to
 `build/screenshots/STATE-SCHEME-DEVICE.png`. Other runs reach the same states without pictures.
@@ -68,12 +68,17 @@ class Gallery:
 
     def take(self, state: str) -> None:
         """Take the pictures of a state, if they are wanted."""
-        if not os.environ.get("PICTURES"):
-            return
         for device, page in self.pages.items():
-            for scheme in SCHEMES:
-                page.emulate_media(color_scheme=scheme)
-                page.screenshot(path=PICTURES / f"{state}-{scheme}-{device}.png", animations="disabled")
+            take(page, state, device)
+
+
+def take(page: Page, state: str, device: str) -> None:
+    """Take the pictures of a page in both color schemes, if they are wanted."""
+    if not os.environ.get("PICTURES"):
+        return
+    for scheme in SCHEMES:
+        page.emulate_media(color_scheme=scheme)
+        page.screenshot(path=PICTURES / f"{state}-{scheme}-{device}.png", animations="disabled")
 
 
 def sheet(states: Sequence[str]) -> str:

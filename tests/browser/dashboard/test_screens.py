@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, expect
 
-from tests.browser import axe
+from tests.browser import axe, gallery
 from tests.browser.dashboard.dashboard import DESKTOP, PHONE, Dashboard, dashboard_of
 from tests.browser.dashboard.instance import OWNER, VIEWER, Instance
 from tests.browser.dashboard.screens import SCREENS, Screen
@@ -50,6 +50,8 @@ def test_axe_finds_nothing_in_either_theme_and_no_policy_is_violated(desktop: Da
         desktop.page.emulate_media(color_scheme=scheme)
         if scheme == "light":
             screen.show(desktop)
+            gallery.take(desktop.page, f"dashboard-{screen.name}", "desktop")
+            desktop.page.emulate_media(color_scheme=scheme)
         assert axe.violations(desktop.page, "body") == [], scheme
     assert desktop.violations() == []
     assert desktop.errors == []
@@ -58,6 +60,7 @@ def test_axe_finds_nothing_in_either_theme_and_no_policy_is_violated(desktop: Da
 @every_screen
 def test_nothing_is_wider_than_a_phone(phone: Dashboard, screen: Screen) -> None:
     screen.show(phone)
+    gallery.take(phone.page, f"dashboard-{screen.name}", "phone")
     width = phone.page.evaluate("document.scrollingElement.scrollWidth")
     assert width <= 390, phone.page.evaluate(OVERFLOW)
 
