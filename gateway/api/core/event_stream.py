@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 from sse_starlette.event import ServerSentEvent
-from starlette.responses import StreamingResponse
+from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from gateway.domain.errors import ApiError, ErrorCode
@@ -36,9 +36,12 @@ class EventStreamResponse(StreamingResponse):
         self._close = close
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send the stream."""
+        """Send the stream. A HEAD gets its headers alone: a server does not wait for such a client to leave."""
         try:
-            await super().__call__(scope, receive, send)
+            if scope["method"] == "HEAD":
+                await Response(headers=_HEADERS, media_type=self.media_type)(scope, receive, send)
+            else:
+                await super().__call__(scope, receive, send)
         finally:
             self._close()
 

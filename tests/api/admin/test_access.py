@@ -178,6 +178,16 @@ def test_a_viewer_sees_no_channel_token_in_full_and_the_log_has_none(
     assert token not in listed.text
 
 
+def test_requests_for_the_headers_of_a_live_tail_use_up_no_tail(gateway: Gateway, project: dict[str, str]) -> None:
+    with httpx.Client(headers=owner_headers(gateway), timeout=30) as client:
+        for name in ("events", "connections"):
+            url = f"{gateway.url}/admin/api/projects/{project['id']}/v2/{name}/tail"
+            for _ in range(11):
+                assert client.head(url).headers["content-type"].startswith("text/event-stream")
+            with client.stream("GET", url) as opened:
+                assert opened.status_code == 200
+
+
 def test_a_live_tail_ends_with_its_session(gateway: Gateway, project: dict[str, str]) -> None:
     with signed_in(gateway, invited(gateway, {"*": "viewer"})) as client:
         opened, records = threading.Event(), []
