@@ -132,7 +132,8 @@ class AdminAuthenticator:
             count = await self.tries.count(limit, subject)
             if count.tries > limit.most:
                 raise TooManyTriesError(count.seconds_left, is_first=count.tries == limit.most + 1)
-        if not await self.passwords.matches(password, record.password if record is not None else ""):
+        stored = record.password if record is not None else ""
+        if not await self.passwords.matches(password, stored, is_known=is_known):
             raise api_error(ErrorCode.EMAIL_OR_PASSWORD_INCORRECT)
         for limit, subject in subjects:
             await self.tries.forgive(limit, subject)

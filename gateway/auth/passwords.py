@@ -29,6 +29,10 @@ _HASH_BYTES = 32
 MAX_WAITING = 50
 """How many passwords may wait for the thread: one second of work."""
 
+RESERVED = 50
+"""How many more may wait of admins in networks from which they have signed in before. However many strangers try at
+once, they cannot keep these out."""
+
 
 def password_fault(password: str, email: str = "") -> str:
     """Return what is wrong with a new password, "" if nothing is."""
@@ -54,15 +58,19 @@ class PasswordHasher:
         """Return the hash of a password in PHC form. Raises ApiError 503."""
         return await self._run(_hash, password)
 
-    async def matches(self, password: str, stored: str) -> bool:
-        """Return whether a hash is that of a password. Without a hash, do the same work. Raises ApiError 503."""
+    async def matches(self, password: str, stored: str, *, is_known: bool = False) -> bool:
+        """Return whether a hash is that of a password. Without a hash, do the same work.
+
+        `is_known` is whether the admin has signed in from this network before. Raises ApiError 503.
+        """
+        most = MAX_WAITING + RESERVED if is_known else MAX_WAITING
         if not self._nobodys:
-            self._nobodys = await self._run(_hash, secrets.token_urlsafe())
-        found = await self._run(_matches, password, stored or self._nobodys)
+            self._nobodys = await self._run(_hash, secrets.token_urlsafe(), most=most)
+        found = await self._run(_matches, password, stored or self._nobodys, most=most)
         return found and bool(stored)
 
-    async def _run(self, work: Callable[..., T], *texts: str) -> T:
-        if self._waiting >= MAX_WAITING:
+    async def _run(self, work: Callable[..., T], *texts: str, most: int = MAX_WAITING + RESERVED) -> T:
+        if self._waiting >= most:
             raise api_error(ErrorCode.OVERLOADED, "Too many people are signing in", 2)
         self._waiting += 1
         try:

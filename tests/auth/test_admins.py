@@ -20,7 +20,7 @@ class SlowHasher(PasswordHasher):
         super().__init__()
         self._admins = admins
 
-    async def matches(self, password: str, stored: str) -> bool:
+    async def matches(self, password: str, stored: str, *, is_known: bool = False) -> bool:
         """Change the password of the admin after it has matched."""
         (record,) = [each for each in await self._admins.all() if each.password == stored]
         await self._admins.change(record.id, lambda before: msgspec.structs.replace(before, password="another"))

@@ -34,10 +34,16 @@ async def test_the_work_is_the_same_if_there_is_no_hash_to_compare_with() -> Non
 
 async def test_a_bounded_number_of_passwords_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(passwords, "MAX_WAITING", 2)
+    monkeypatch.setattr(passwords, "RESERVED", 1)
     hasher = PasswordHasher()
-    outcomes = await asyncio.gather(*(hasher.hash(PASSWORD) for _ in range(3)), return_exceptions=True)
-    (refused,) = (outcome for outcome in outcomes if isinstance(outcome, ApiError))
-    assert (refused.status, refused.retry_after_seconds) == (503, 2)
+    stored = await hasher.hash(PASSWORD)
+    await hasher.matches("another", "")
+    strangers = [hasher.matches("another", stored) for _ in range(3)]
+    known = [hasher.matches(PASSWORD, stored, is_known=True) for _ in range(2)]
+    outcomes = await asyncio.gather(*strangers, *known, return_exceptions=True)
+    refused = [outcome for outcome in outcomes if isinstance(outcome, ApiError)]
+    assert [(each.status, each.retry_after_seconds) for each in refused] == [(503, 2), (503, 2)]
+    assert outcomes[3] is True, "strangers do not keep out those who have signed in before"
 
 
 @pytest.mark.parametrize(
