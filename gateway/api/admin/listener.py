@@ -4,7 +4,7 @@ from starlette.responses import Response
 
 from gateway.api.core.endpoint import Endpoint, EndpointContext
 from gateway.api.core.operation import BoundOperation
-from gateway.api.core.problems import error_response, not_found
+from gateway.api.core.problems import error_response, no_route
 from gateway.api.core.requests import ApiRequest
 from gateway.api.core.scope import LOCAL_PORT
 
@@ -16,8 +16,12 @@ class ListenerEndpoint(Endpoint):
         super().__init__(operation, context)
         self._port = port
 
+    def is_served(self, request: ApiRequest) -> bool:
+        """Return whether a request came to the port."""
+        return not self._port or request.noted(LOCAL_PORT)() == self._port
+
     async def __call__(self, request: ApiRequest) -> Response:
         """Return the response, 404 on another port."""
-        if self._port and request.noted(LOCAL_PORT)() != self._port:
-            return error_response(not_found("Page"))
+        if not self.is_served(request):
+            return error_response(no_route(request.method, request.path))
         return await super().__call__(request)

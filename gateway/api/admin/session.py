@@ -25,6 +25,7 @@ from gateway.api.admin.shapes import (
 )
 from gateway.api.core.body import Body
 from gateway.api.core.call import ADMIN, PUBLIC, AdminCall, Call, PublicCall
+from gateway.api.core.cors import ALLOWED_ORIGINS
 from gateway.api.core.operation import Operation
 from gateway.api.core.responses import json_response, no_content
 from gateway.api.core.schema import Errors, ResponseSpec
@@ -111,6 +112,7 @@ class SessionResource:
 
     async def entry(self, call: PublicCall) -> Response:
         """Return what the page of the login needs to know."""
+        call.request.note(ALLOWED_ORIGINS, ())
         forwarded = call.forwarded
         body = {
             "setup_needed": not await self.authenticator.admins.any(),
@@ -258,6 +260,7 @@ class SessionResource:
 
 def check_page(call: PublicCall) -> None:
     """Raise ApiError 403 for a request of another site's page, and 415 for a body that is not JSON."""
+    call.request.note(ALLOWED_ORIGINS, ())  # no page of another origin may read the response
     check_same_origin(call.request, call.forwarded, is_needed=False)
     check_json(call.request, reads_body=True)
 

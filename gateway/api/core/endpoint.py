@@ -62,6 +62,10 @@ class Endpoint:
         self.streams = row.streams
         self.reads_body = row.reads_body
 
+    def is_served(self, request: ApiRequest) -> bool:
+        """Return whether the operation exists for a request, whatever its method."""
+        return True
+
     async def __call__(self, request: ApiRequest) -> Response:
         """Return the response. No exception of the operation propagates, except a cancellation."""
         started = time.perf_counter()

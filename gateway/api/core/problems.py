@@ -21,6 +21,11 @@ def not_found(what: str, suggestion: str = "") -> ApiError:
     return api_error(ErrorCode.NOT_FOUND, f"{what} not found", suggestion=suggestion)
 
 
+def no_route(method: str, path: str) -> ApiError:
+    """Return the 404 error for a path that no operation has."""
+    return api_error(ErrorCode.NOT_FOUND, f"No route {method} {path}")
+
+
 def body_too_large(max_bytes: int) -> ApiError:
     """Return the 413 error for a body that has more than `max_bytes`."""
     return api_error(ErrorCode.BODY_TOO_LARGE, f"The body is larger than {max_bytes} bytes")

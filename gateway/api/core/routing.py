@@ -17,7 +17,7 @@ from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gateway.api.core.endpoint import Endpoint, EndpointContext
-from gateway.api.core.problems import error_response
+from gateway.api.core.problems import error_response, no_route
 from gateway.api.core.requests import ApiRequest
 from gateway.api.core.scope import PEER, REQUEST_ID
 from gateway.domain.errors import ErrorCode, api_error
@@ -98,10 +98,22 @@ class _Path(Route):
         if scope["method"] in self._endpoints:
             await self(scope, receive, send)
             return
-        self._refusals.log(scope, 405)
-        response = error_response(api_error(ErrorCode.METHOD_NOT_ALLOWED))
-        response.headers["Allow"] = ", ".join(sorted(self._endpoints))
+        allowed = sorted(self._served(ApiRequest.of_scope(scope, receive)))
+        self._refusals.log(scope, 405 if allowed else 404)
+        response = error_response(
+            api_error(ErrorCode.METHOD_NOT_ALLOWED) if allowed else no_route(scope["method"], scope["path"])
+        )
+        if allowed:
+            response.headers["Allow"] = ", ".join(allowed)
         await response(scope, receive, send)
+
+    def _served(self, request: ApiRequest) -> list[str]:
+        """Return the methods of the path. It may not exist on the port to which a request came."""
+        return [
+            method
+            for method, endpoint in self._endpoints.items()
+            if not isinstance(endpoint, Endpoint) or endpoint.is_served(request)
+        ]
 
 
 class _NoRoute:
@@ -123,8 +135,7 @@ class _NoRoute:
             await self._router(scope, receive, send)
             return
         self._refusals.log(scope, 404)
-        error = api_error(ErrorCode.NOT_FOUND, f"No route {scope['method']} {scope['path']}")
-        await error_response(error)(scope, receive, send)
+        await error_response(no_route(scope["method"], scope["path"]))(scope, receive, send)
 
 
 async def _upgrade_required(request: ApiRequest) -> Response:

@@ -236,7 +236,10 @@ def test_the_first_start_needs_a_link_and_the_dashboard_may_have_a_port_of_its_o
     directory = tmp_path_factory.mktemp("first")
     with running_gateway(directory / "data", INBOX_ADMIN_PORT=str(port)) as gateway:
         assert httpx.get(f"{gateway.url}/admin/").status_code == 404
-        assert httpx.get(f"{gateway.url}{API}/entry").status_code == 404
+        for method, path in (("GET", "/entry"), ("POST", "/entry"), ("DELETE", "/login"), ("OPTIONS", "/me")):
+            nothing = httpx.request(method, f"{gateway.url}{API}{path}")
+            assert (nothing.status_code, "allow" in nothing.headers) == (404, False)
+            assert nothing.json()["errors"][0]["message"] == f"No route {method} {API}{path}", "as anywhere else"
         base = f"http://127.0.0.1:{port}"
         assert httpx.get(f"{base}{API}/entry").json()["setup_needed"] is True
         printed = run_command(gateway, "admin", "setup-link").stdout.strip()
