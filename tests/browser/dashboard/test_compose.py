@@ -80,7 +80,7 @@ def test_the_copied_command_sends_the_draft(editor: Dashboard, instance: Instanc
     page.get_by_role("textbox", name="Title").first.fill("It's $HOME")
     page.get_by_text("Custom attributes").click()
     editor.field("JSON").fill("[1]")
-    expect(page.get_by_text("This is no JSON object")).to_be_visible()
+    expect(page.get_by_text("This is not a JSON object")).to_be_visible()
     editor.field("JSON").fill('{"order": 42}')
     editor.button("Copy as curl").click()
     expect(editor.toast("The command is copied").last).to_be_visible()

@@ -82,13 +82,13 @@ function ChannelTexts({ draft, set }: Pick<FieldsProps, "draft" | "set">) {
     <details class="fold">
       <summary>
         {t("Other texts for some channels")}
-        {changed.length > 0 && <span class="count"> {changed.map(([, label]) => t(label)).join(", ")}</span>}
+        {changed.length > 0 && <span class="count"> {changed.map(([, label]) => label).join(", ")}</span>}
       </summary>
       {CHANNELS.map(([channel, label]) => {
         const own = draft.overrides[channel] ?? {};
         return (
           <details class="fold inner" key={channel}>
-            <summary>{t(label)}</summary>
+            <summary>{label}</summary>
             <TextInput label={t("Title")} optional value={own.title ?? ""} onValue={(title) => change(channel, { title })} placeholder={draft.title} />
             <Textarea label={t("Text")} optional rows={3} value={own.content ?? ""} onValue={(content) => change(channel, { content })} placeholder={draft.content} />
             <TextInput label={t("Link")} optional value={own.action_url ?? ""} onValue={(action_url) => change(channel, { action_url })} placeholder={draft.action_url} />

@@ -5,13 +5,13 @@ import { type Clause, conditionText, CUSTOM, type Join } from "./condition.ts";
 
 /** The channels whose texts may differ from those of the notification, with the names that people know. */
 export const CHANNELS = [
-  ["in_app", "Inbox"],
-  ["email", "Email"],
-  ["mobile_push", "Mobile push"],
-  ["web_push", "Web push"],
-  ["sms", "SMS"],
-  ["slack", "Slack"],
-  ["teams", "Microsoft Teams"],
+  ["in_app", t("Inbox")],
+  ["email", t("Email")],
+  ["mobile_push", t("Mobile push")],
+  ["web_push", t("Web push")],
+  ["sms", t("SMS")],
+  ["slack", t("Slack")],
+  ["teams", t("Microsoft Teams")],
 ] as const;
 
 export type ChannelName = (typeof CHANNELS)[number][0];
@@ -147,7 +147,7 @@ export function problemsOf(draft: Draft): Problems {
   try {
     attributesOf(draft);
   } catch {
-    problems.attributes = t('This is no JSON object, such as {"order": 42}');
+    problems.attributes = t("This is not a JSON object, such as {example}", { example: '{"order": 42}' });
   }
   const users = usersIn(draft.users);
   if (draft.audience === "users" && !users.length) problems.users = t("Name at least one user");

@@ -49,11 +49,11 @@ function useDraftClient(content: Content, inbox: object | undefined): PreviewCli
 }
 
 const VIEWS = [
-  ["inbox", "Inbox", ["in_app"]],
-  ["mail", "Email", ["email"]],
-  ["push", "Push", ["mobile_push", "web_push"]],
-  ["sms", "SMS", ["sms"]],
-  ["chat", "Chat", ["slack", "teams"]],
+  ["inbox", t("Inbox"), ["in_app"]],
+  ["mail", t("Email"), ["email"]],
+  ["push", t("Push"), ["mobile_push", "web_push"]],
+  ["sms", t("SMS"), ["sms"]],
+  ["chat", t("Chat"), ["slack", "teams"]],
 ] as const;
 
 export interface PreviewsProps {
@@ -81,7 +81,7 @@ export function Previews({ content, query, warnings, inbox, channelsHref }: Prev
   const missing = preview ? channels.every((name) => !of(name)?.configured) : false;
   return (
     <section class="previews" aria-label={t("Preview")}>
-      <Tabs label={t("Preview")} tabs={VIEWS.map(([id, label]) => ({ id, label: t(label) }))} value={view} onChange={setView} />
+      <Tabs label={t("Preview")} tabs={VIEWS.map(([id, label]) => ({ id, label }))} value={view} onChange={setView} />
       <div class="previews-head">
         <Tabs segmented label={t("Look")} tabs={looks} value={shownLook} onChange={setLook} />
         {missing && (

@@ -31,7 +31,7 @@ const LONG_TITLE = 100; // two lines of the panel
 
 /** Return the name of a channel that people know. */
 export function channelLabel(channel: string): string {
-  return t(CHANNELS.find(([name]) => name === channel)?.[1] ?? channel);
+  return CHANNELS.find(([name]) => name === channel)?.[1] ?? channel;
 }
 
 /** Return whether the bell follows a link. */

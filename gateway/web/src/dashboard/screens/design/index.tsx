@@ -79,7 +79,7 @@ export default function InboxDesign({ projectId }: ScreenProps) {
 }
 
 const LOCALES = [
-  ["", "That of the page"],
+  ["", t("That of the page")],
   ["en", "English"],
   ["de", "Deutsch"],
   ["es", "Español"],
@@ -131,7 +131,7 @@ function Editor({ projectId, saved }: { projectId: string; saved: Saved }) {
               </Button>
               {Object.entries(PRESETS).map(([name, values]) => (
                 <Button key={name} size="small" disabled={!mayChange} onClick={() => change({ values })}>
-                  {t(name)}
+                  {name}
                 </Button>
               ))}
             </div>
@@ -147,7 +147,7 @@ function Editor({ projectId, saved }: { projectId: string; saved: Saved }) {
               value={form.locale}
               disabled={!mayChange}
               onValue={(locale) => change({ locale })}
-              options={locales.map(([value, label]) => ({ value, label: value ? label : t(label) }))}
+              options={locales.map(([value, label]) => ({ value, label }))}
             />
             <TextInput
               label={t("Picture of an empty inbox")}

@@ -23,7 +23,7 @@ export function ThemeFields({ values, set, disabled }: ThemeFieldsProps) {
   return (
     <>
       {GROUPS.map(({ title, fields }) => (
-        <Card key={title} title={t(title)}>
+        <Card key={title} title={title}>
           <div class="theme-fields">
             {fields.map((field) => (
               <Control key={field.path} field={field} value={values[field.path] ?? ""} onValue={(value) => set(field.path, value)} disabled={disabled} />
@@ -43,12 +43,12 @@ interface ControlProps {
 }
 
 function Control({ field, value, onValue, disabled }: ControlProps) {
-  const label = t(field.label);
+  const label = field.label;
   if (field.kind === "font") {
     const known = ["", ...FONTS.map(([family]) => family)].includes(value);
     const options = [
-      { value: "", label: t(field.placeholder ?? "") },
-      ...FONTS.map(([family, name]) => ({ value: family, label: t(name) })),
+      { value: "", label: field.placeholder ?? "" },
+      ...FONTS.map(([family, name]) => ({ value: family, label: name })),
       ...(known ? [] : [{ value, label: value }]),
     ];
     return <Select label={label} value={value} onValue={onValue} options={options} disabled={disabled} />;

@@ -5,6 +5,8 @@
  * bell has its own look. What the form does not show stays as it was saved.
  */
 
+import { t } from "../../core/text.ts";
+
 export interface ThemeField {
   readonly path: string;
   readonly label: string;
@@ -22,37 +24,37 @@ const length = (path: string, label: string, placeholder: string): ThemeField =>
 
 export const GROUPS: readonly ThemeGroup[] = [
   {
-    title: "Colours",
+    title: t("Colours"),
     fields: [
-      colour("dialog.accentColor", "Accent"),
-      colour("notification.default.backgroundColor", "Background"),
-      colour("notification.default.textColor", "Text"),
-      colour("header.backgroundColor", "Header"),
-      colour("header.textColor", "Text of the header"),
+      colour("dialog.accentColor", t("Accent")),
+      colour("notification.default.backgroundColor", t("Background")),
+      colour("notification.default.textColor", t("Text")),
+      colour("header.backgroundColor", t("Header")),
+      colour("header.textColor", t("Text of the header")),
     ],
   },
   {
-    title: "Notifications",
+    title: t("Notifications"),
     fields: [
-      colour("notification.unread.backgroundColor", "Unread"),
-      colour("notification.unread.state.color", "Dot"),
-      colour("notification.default.hover.backgroundColor", "Hover"),
+      colour("notification.unread.backgroundColor", t("Unread")),
+      colour("notification.unread.state.color", t("Dot")),
+      colour("notification.default.hover.backgroundColor", t("Hover")),
     ],
   },
   {
-    title: "Bell",
+    title: t("Bell"),
     fields: [
-      colour("icon.borderColor", "Bell"),
-      colour("unseenBadge.backgroundColor", "Badge"),
-      length("icon.width", "Size of the bell", "20px"),
+      colour("icon.borderColor", t("Bell")),
+      colour("unseenBadge.backgroundColor", t("Badge")),
+      length("icon.width", t("Size of the bell"), "20px"),
     ],
   },
   {
-    title: "Type and corners",
+    title: t("Type and corners"),
     fields: [
-      { path: "header.fontFamily", label: "Font", kind: "font", placeholder: "That of the page" },
-      length("notification.default.fontSize", "Text size", "14px"),
-      length("header.borderRadius", "Corners", "12px"),
+      { path: "header.fontFamily", label: t("Font"), kind: "font", placeholder: t("That of the page") },
+      length("notification.default.fontSize", t("Text size"), "14px"),
+      length("header.borderRadius", t("Corners"), "12px"),
     ],
   },
 ];
@@ -138,7 +140,7 @@ function complete(theme: Tree): void {
 
 /** Themes to begin with. */
 export const PRESETS: Readonly<Record<string, Values>> = {
-  Forest: {
+  [t("Forest")]: {
     "dialog.accentColor": "#0d6f5c",
     "notification.default.backgroundColor": "#fbfdfb",
     "notification.default.textColor": "#14231d",
@@ -146,7 +148,7 @@ export const PRESETS: Readonly<Record<string, Values>> = {
     "unseenBadge.backgroundColor": "#0d6f5c",
     "header.borderRadius": "8px",
   },
-  Clay: {
+  [t("Clay")]: {
     "dialog.accentColor": "#b4481e",
     "notification.default.backgroundColor": "#fffaf5",
     "notification.default.textColor": "#2b1a12",
@@ -154,7 +156,7 @@ export const PRESETS: Readonly<Record<string, Values>> = {
     "unseenBadge.backgroundColor": "#b4481e",
     "header.borderRadius": "4px",
   },
-  Midnight: {
+  [t("Midnight")]: {
     "dialog.accentColor": "#7c9cff",
     "notification.default.backgroundColor": "#0e1428",
     "notification.default.textColor": "#e8ecff",

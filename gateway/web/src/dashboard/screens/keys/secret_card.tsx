@@ -26,11 +26,11 @@ export interface ProjectKeys {
 const SHOWN_MS = 60_000;
 
 const OVERLAPS = [
-  [0, "At once"],
-  [3600, "After an hour"],
-  [86_400, "After a day"],
-  [604_800, "After a week"],
-  [2_592_000, "After 30 days"],
+  [0, t("At once")],
+  [3600, t("After an hour")],
+  [86_400, t("After a day")],
+  [604_800, t("After a week")],
+  [2_592_000, t("After 30 days")],
 ] as const;
 
 export function SecretCard({ project, onChange }: { project: ProjectKeys; onChange: () => void }) {
@@ -102,7 +102,7 @@ export function SecretCard({ project, onChange }: { project: ProjectKeys; onChan
               name="overlap"
               label={t("The old secret ends")}
               initial="86400"
-              options={OVERLAPS.map(([seconds, label]) => ({ value: String(seconds), label: t(label) }))}
+              options={OVERLAPS.map(([seconds, label]) => ({ value: String(seconds), label }))}
               hint={t("With it end the HMACs and tokens that it has signed, and their live connections.")}
             />
             {project.former_secret_ends_at !== null && <Note tone="warning">{t("An older secret is still accepted. It ends now.")}</Note>}

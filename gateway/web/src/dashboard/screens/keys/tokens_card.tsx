@@ -18,10 +18,10 @@ import { Time } from "../../kit/time.tsx";
 const PATH = "/v2/jwt/project";
 const DAY = 86_400;
 const EXPIRIES = [
-  [7 * DAY, "In a week"],
-  [30 * DAY, "In 30 days"],
-  [90 * DAY, "In 90 days"],
-  [365 * DAY, "In a year"],
+  [7 * DAY, t("In a week")],
+  [30 * DAY, t("In 30 days")],
+  [90 * DAY, t("In 90 days")],
+  [365 * DAY, t("In a year")],
 ] as const;
 
 interface Token {
@@ -116,7 +116,7 @@ function IssueDialog({ projectId, onClose, onIssued }: { projectId: string; onCl
     <Dialog title={t("Issue a project token")} onClose={onClose}>
       <Form onSubmit={issue} submit={t("Issue")}>
         <TextInput name="name" label={t("What it is for")} required maxLength={255} autofocus placeholder={t("Billing service")} />
-        <Select name="expiry" label={t("It ends")} initial={String(90 * DAY)} options={EXPIRIES.map(([seconds, label]) => ({ value: String(seconds), label: t(label) }))} />
+        <Select name="expiry" label={t("It ends")} initial={String(90 * DAY)} options={EXPIRIES.map(([seconds, label]) => ({ value: String(seconds), label }))} />
       </Form>
     </Dialog>
   );
