@@ -12,6 +12,7 @@ from starlette.responses import Response
 from gateway.api.admin.audit_entries import Action, AuditWriter, error_of, outcome_of, target_of
 from gateway.api.core.call import CHANGED, PROJECT, WORKSPACE, ProjectCall, WorkspaceCall
 from gateway.api.core.operation import AnyOperation, BoundOperation
+from gateway.domain.errors import ApiError
 from gateway.domain.principal import ProjectPrincipal
 from gateway.store.audit_log import AuditEntry
 
@@ -66,7 +67,7 @@ def _entry(action: Action, call: ProjectCall | WorkspaceCall, problem: BaseExcep
         address=call.forwarded.client,
         action=action.id,
         summary=action.summary,
-        project_id=_project_id(call),
+        project_id=_project_id(call, problem),
         target=target_of(call.request.path_params),
         changed=noted.pop(CHANGED, ()),
         detail=noted,
@@ -75,11 +76,13 @@ def _entry(action: Action, call: ProjectCall | WorkspaceCall, problem: BaseExcep
     )
 
 
-def _project_id(call: ProjectCall | WorkspaceCall) -> str:
+def _project_id(call: ProjectCall | WorkspaceCall, problem: BaseException | None) -> str:
+    """Return the project of a call. One that was not found may be another workspace's, whose log this is not for."""
     if isinstance(call, ProjectCall):
         return call.project.id
     named: str = call.request.path_params.get("project_id", "")
-    return named if re.fullmatch(r"[0-9]{1,15}", named) else ""
+    is_own = not (isinstance(problem, ApiError) and problem.status == 404)
+    return named if is_own and re.fullmatch(r"[0-9]{1,15}", named) else ""
 
 
 def _caller(call: ProjectCall | WorkspaceCall) -> tuple[str, str]:
