@@ -30,9 +30,10 @@ SAFE_METHODS = ("GET", "HEAD")
 def is_audited(row: AnyOperation) -> bool:
     """Return whether calls leave an entry: all that are not safe, unless a viewer may make them in a project.
 
-    Such a call only reads, but has a body. Of an admin's own operations, as the sign-out, all leave one.
+    Such a call only reads, but has a body. Of an admin's own operations, as the sign-out, all leave one. What is read
+    after the password, such as channel tokens in full, leaves one as well.
     """
-    return row.method not in SAFE_METHODS and (row.tag == TAG or row.role is not Role.VIEWER)
+    return row.confirmed or (row.method not in SAFE_METHODS and (row.tag == TAG or row.role is not Role.VIEWER))
 
 
 class AdminAccess(Access):

@@ -21,7 +21,7 @@ from gateway.domain.admin import Role
 from gateway.store import keys
 from tests.api.admin.admins import invited, owner_headers, signed_in
 from tests.api.tokens import bearer
-from tests.api.workspaces import admin_of, created_project, workspace_headers
+from tests.api.workspaces import admin_of, created_project, workspace_headers, workspace_token
 from tests.servers import Gateway, wait_for
 
 ROWS = [mirrored(row) for row in OPERATIONS if is_mirrored(row) and not row.streams]
@@ -255,6 +255,9 @@ def test_what_backends_configure_is_in_the_log_and_what_they_send_is_not(gateway
     httpx.delete(f"{gateway.url}/v2/users/{uuid4()}", headers=backend)
     project = f"{gateway.url}/workspaces/1/projects/{made['id']}"
     httpx.put(project, headers=workspace_headers(gateway), json={"project": {"name": "Books"}})
+    other = httpx.post(f"{gateway.url}/admin/api/workspaces", headers=headers, json={"title": "Red"}).json()["id"]
+    foreign = f"{gateway.url}/workspaces/{other}/projects/{made['id']}"
+    assert httpx.delete(foreign, headers=bearer(workspace_token(gateway, other))).status_code == 404, "not in this log"
     listed = httpx.get(f"{gateway.url}/admin/api/audit?project={made['id']}", headers=headers).json()["data"]
     assert [(each["actor"], each["action"]) for each in listed] == [
         ("workspace token", "put_workspaces_workspace_id_projects_project_id"),
