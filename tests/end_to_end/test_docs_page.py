@@ -36,10 +36,10 @@ def test_on_a_phone_the_page_begins_with_its_text(browser: Browser, gateway: Gat
 
 def test_on_a_phone_the_contents_open_and_lead_to_an_operation(browser: Browser, gateway: Gateway) -> None:
     page = opened(browser, gateway, 360, 740)
-    page.get_by_text("Contents").click()
-    page.get_by_role("link", name="Import users").click()
+    page.get_by_text("Contents", exact=True).click()
+    page.get_by_role("link", name="Import users", exact=True).click()
     expect(page.locator("#post_imports pre").first).to_be_in_viewport()
-    expect(page.get_by_role("link", name="Import users")).to_be_hidden()
+    expect(page.get_by_role("link", name="Import users", exact=True)).to_be_hidden()
     page.close()
 
 

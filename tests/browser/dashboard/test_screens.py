@@ -59,6 +59,7 @@ def test_axe_finds_nothing_in_either_theme_and_no_policy_is_violated(desktop: Da
 
 @every_screen
 def test_nothing_is_wider_than_a_phone(phone: Dashboard, screen: Screen) -> None:
+    phone.page.emulate_media(color_scheme="light")
     screen.show(phone)
     gallery.take(phone.page, f"dashboard-{screen.name}", "phone")
     width = phone.page.evaluate("document.scrollingElement.scrollWidth")
