@@ -23,6 +23,8 @@ class AdminParts:
 
     def __init__(self, settings: Settings, client: FunctionClient):
         self._client = client
+        self._public_url = settings.public_url
+        self._clients_port = settings.port if settings.admin_port else 0
         self.is_on = settings.admin == "on"
         self.authenticator = AdminAuthenticator(
             AdminStore(client), AdminSessionStore(client), AdminTries(client), PasswordHasher()
@@ -38,8 +40,11 @@ class AdminParts:
         nodes_resource = nodes.NodesResource(
             self._client, NodeStore(self._client), LaneStore(self._client), base.projects
         )
+        session_resource = session.SessionResource(
+            self.authenticator, self.links, self.audit, public_url=self._public_url, clients_port=self._clients_port
+        )
         return [
-            *bind(session.SessionResource(self.authenticator, self.links, self.audit), session.OPERATIONS),
+            *bind(session_resource, session.OPERATIONS),
             *bind(projects.AdminProjectsResource(base, workspace_store), projects.OPERATIONS),
             *bind(admins_resource, admins.OPERATIONS),
             *bind(own_account.OwnAccountResource(self.authenticator), own_account.OPERATIONS),

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 import msgspec
 from starlette.responses import Response
@@ -103,12 +104,17 @@ LINK_ENDED = ResponseSpec(403, "The link has ended, or the request does not come
 
 @dataclass(frozen=True, slots=True)
 class SessionResource:
-    """The operations, with what they use. `sso` is the name of the provider of single sign-on, or ""."""
+    """The operations, with what they use. `sso` is the name of the provider of single sign-on, or "".
+
+    `public_url` is the setting. `clients_port` is the port of clients if the dashboard has one of its own, otherwise 0.
+    """
 
     authenticator: AdminAuthenticator
     links: AdminLinkStore
     audit: AuditWriter
     sso: str = ""
+    public_url: str = ""
+    clients_port: int = 0
 
     async def entry(self, call: PublicCall) -> Response:
         """Return what the page of the login needs to know."""
@@ -173,7 +179,8 @@ class SessionResource:
         record = await self.authenticator.admins.by_id(call.principal.admin.id)
         if record is None:
             raise api_error(ErrorCode.SESSION_NEEDED)
-        return json_response(_me(record, call.principal.session_id, call.principal.confirmed_until))
+        shown = _me(record, call.principal.session_id, call.principal.confirmed_until, self._public_url(call))
+        return json_response(shown)
 
     async def confirm(self, call: AdminCall) -> Response:
         """Verify the password again. For 15 minutes, operations that need it can then be called."""
@@ -185,6 +192,13 @@ class SessionResource:
         """End the session."""
         await self.authenticator.sessions.end(call.principal.admin.id, call.principal.session_id)
         return no_content({"Set-Cookie": ended_cookie(call.forwarded)})
+
+    def _public_url(self, call: Call) -> str:
+        """Return the address of the gateway for clients, "" for that of the dashboard, which the browser knows best."""
+        host = urlsplit(f"//{call.forwarded.host}").hostname
+        if self.public_url or not self.clients_port or not host:
+            return self.public_url
+        return f"{call.forwarded.scheme}://{f'[{host}]' if ':' in host else host}:{self.clients_port}"
 
     async def _is_audited(self, record: AdminRecord | None, error: ApiError) -> bool:
         """Return whether a failed try leaves an entry. Anybody may make any number of them."""
@@ -232,7 +246,8 @@ class SessionResource:
     def _begun(self, call: Call, signed_in: SignedIn) -> Response:
         session, record = signed_in.new.session, signed_in.record
         cookie = session_cookie(call.forwarded, signed_in.new.secret, MAX_SECONDS)
-        return json_response(_me(record, session.id, session.confirmed_until), headers={"Set-Cookie": cookie})
+        shown = _me(record, session.id, session.confirmed_until, self._public_url(call))
+        return json_response(shown, headers={"Set-Cookie": cookie})
 
     async def _audited(
         self,
@@ -270,13 +285,14 @@ def client_of(call: Call) -> Client:
     return Client(call.forwarded.client, call.request.headers.get("user-agent", ""))
 
 
-def _me(record: AdminRecord, session_id: str, confirmed_until: int) -> dict[str, Any]:
+def _me(record: AdminRecord, session_id: str, confirmed_until: int, public_url: str) -> dict[str, Any]:
     return {
         "admin": shown_admin(record),
         "role": record.admin.highest_role.value,
         "session_id": session_id,
         "confirmed_until": confirmed_until,
         "version": __version__,
+        "public_url": public_url,
     }
 
 

@@ -60,7 +60,8 @@ class SessionShown(msgspec.Struct):
 class Me(msgspec.Struct):
     """The admin who is signed in, the session, and until when the password counts as just given.
 
-    `role` is the highest one in any workspace.
+    `role` is the highest one in any workspace. `public_url` is the address at which clients reach the gateway, "" for
+    that of the dashboard.
     """
 
     admin: AdminShown
@@ -68,6 +69,7 @@ class Me(msgspec.Struct):
     session_id: str
     confirmed_until: Seconds
     version: str
+    public_url: str
 
 
 ME = ResponseSpec(200, "The admin", Me)

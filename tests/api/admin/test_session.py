@@ -246,7 +246,8 @@ def test_the_first_start_needs_a_link_and_the_dashboard_may_have_a_port_of_its_o
         address, _, token = printed.partition("#token=")
         assert address == f"{base}/admin/setup"
         given = {"token": token, "email": "ada@example.com", "name": "Ada", "password": PASSWORD}
-        assert httpx.post(f"{base}{API}/setup", json=given).json()["role"] == "owner"
+        me = httpx.post(f"{base}{API}/setup", json=given).json()
+        assert (me["role"], me["public_url"]) == ("owner", gateway.url)
         assert httpx.get(f"{base}{API}/entry").json()["setup_needed"] is False
         assert run_command(gateway, "admin", "setup-link").returncode == 1
         refused = run_command(gateway, "admin", "remove", "ada@example.com", "--yes")

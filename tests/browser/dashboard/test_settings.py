@@ -31,7 +31,7 @@ def test_an_owner_invites_a_viewer_who_chooses_a_password_once_and_may_change_no
         hedy.follow("Projects")
         expect(hedy.button("New project")).to_have_count(0)
         hedy.main.locator("tbody a").first.click()
-        expect(hedy.main).to_contain_text("Users prove who they are")
+        expect(hedy.main).to_contain_text("Users must prove who they are")
         expect(hedy.main.get_by_role("button", name=re.compile("Save|Rename|Delete"))).to_have_count(0)
         expect(hedy.page.get_by_role("link", name="Audit log")).to_have_count(0)
         hedy.goto("settings/audit")

@@ -12,7 +12,7 @@ from tests.browser.dashboard.dashboard import Dashboard
 def test_usage_shows_what_was_sent_and_saves_it_as_csv(viewer: Dashboard) -> None:
     viewer.open("usage")
     expect(viewer.main.locator(".stat", has_text="Active users this month")).to_contain_text("±0.81%")
-    expect(viewer.main.get_by_role("row", name="Mail")).to_be_visible()
+    expect(viewer.main.get_by_role("row", name="Email")).to_be_visible()
     expect(viewer.main.get_by_role("row", name="Total In the memory of Redis")).to_contain_text("kB")
     with viewer.page.expect_download() as download:
         viewer.button("CSV").click()

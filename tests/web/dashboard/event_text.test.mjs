@@ -10,13 +10,13 @@ const ended = (state, context = {}) => event("delivery.ended", { state, channel:
 
 test("a delivery says how it ended", () => {
   const rows = [
-    [ended("delivered"), "Delivered by smtp", "ok"],
+    [ended("delivered"), "Delivered by SMTP", "ok"],
     [ended("skipped", { reason: "no_address" }), "Not sent: no address", "plain"],
-    [ended("refused", { reason: "550" }), "Refused by smtp: 550", "danger"],
+    [ended("refused", { reason: "550" }), "Refused by SMTP: 550", "danger"],
     [ended("dead", { reason: "gone" }), "The destination no longer exists: gone", "danger"],
     [ended("failed", { reason: "timeout", attempts: 3 }), "Failed after 3 attempts: timeout", "danger"],
     [ended("failed", { reason: "timeout" }), "Failed after 1 attempt: timeout", "danger"],
-    [ended("unknown", { provider: undefined }), "email did not answer: it may have been sent", "warning"],
+    [ended("unknown", { provider: undefined }), "Email did not answer: it may have been sent", "warning"],
     [ended("new_state"), "new state", "plain"],
   ];
   for (const [row, sentence, tone] of rows) assert.deepEqual([sentenceOf(row), toneOf(row)], [sentence, tone]);
@@ -31,8 +31,8 @@ test("other events have their sentence, or that of their type with a detail", ()
     [event("broadcast.changed", { status: "processed", total: 7 }), "Broadcast to 7 users: processed"],
     [event("broadcast.changed", { status: "enqueued" }), "Broadcast: enqueued"],
     [event("import.done", { total: 1000 }), "Import of 1,000 users done, 0 failed"],
-    [event("address.suppressed", { channel: "email", reason: "bounced" }), "Nothing more is sent by email: bounced"],
-    [event("delivery.parked", { channel: "web_push", reason: "403" }, "warning"), "web push is stopped: 403"],
+    [event("address.suppressed", { channel: "email", reason: "bounced" }), "Email to this address has ended: bounced"],
+    [event("delivery.parked", { channel: "web_push", reason: "403" }, "warning"), "Web push is stopped: 403"],
     [event("project.changed", { fields: "name" }), "Something happened: name"],
     [event("user.created"), "Something happened"],
   ];

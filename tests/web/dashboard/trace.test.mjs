@@ -32,6 +32,7 @@ test("a preference stops it before the inbox", () => {
   const found = states(step("accepted"), step("preference", { at: null }), step("suppressed", { channel: "in_app" }));
   assert.deepEqual(found.slice(1), ["matched done", "rules stopped", "stored missed", "pushed missed", "seen missed", "read missed"]);
   assert.equal(outcomeOf({ steps: [step("suppressed")] }), "warning");
+  assert.equal(outcomeOf({ steps: [step("suppressed"), step("delivery", { state: "delivered" })] }), "warning");
 });
 
 test("a broadcast that is done has not matched whom it did not come to, and one that runs may still do", () => {

@@ -37,9 +37,9 @@ export const PROJECT_SCREENS: readonly Screen[] = [
   { path: "deliveries", title: () => t("Deliveries"), icon: "deliveries", role: "viewer", key: "d", load: () => import("./screens/deliveries/index.tsx") },
   { path: "live", title: () => t("Live"), icon: "live", role: "viewer", key: "l", load: () => import("./screens/live/index.tsx") },
   { path: "channels", title: () => t("Channels"), icon: "channels", role: "viewer", key: "h", load: () => import("./screens/channels/index.tsx") },
+  { path: "design", title: () => t("Inbox design"), icon: "design", role: "viewer", key: "i", load: () => import("./screens/design/index.tsx") },
   { path: "keys", title: () => t("Keys"), icon: "keys", role: "admin", key: "k", load: () => import("./screens/keys/index.tsx") },
   { path: "usage", title: () => t("Usage"), icon: "usage", role: "viewer", key: "y", load: () => import("./screens/usage/index.tsx") },
-  { path: "design", title: () => t("Inbox design"), icon: "design", role: "viewer", key: "i", load: () => import("./screens/design/index.tsx") },
 ];
 
 /** The screens of the instance, under Settings. */

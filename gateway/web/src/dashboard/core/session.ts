@@ -1,6 +1,6 @@
 /** Who is signed in, and what this person may do. */
 
-import { request } from "./api.ts";
+import { gatewayAddress, request } from "./api.ts";
 import { forgetResults } from "./query.ts";
 import { navigate, projectIn, usePlace } from "./router.ts";
 import { createStore, useStore } from "./store.ts";
@@ -18,6 +18,8 @@ export interface Me {
   session_id: string;
   confirmed_until: number;
   version: string;
+  /** The address at which clients reach the gateway, "" for that of the dashboard. */
+  public_url: string;
 }
 
 export interface ProjectSummary {
@@ -42,6 +44,11 @@ export interface Session {
 
 /** The session: undefined until the gateway was asked, null without one. */
 export const session = createStore<Session | null | undefined>(undefined);
+
+/** Return the address of the gateway for backends, pages and providers: what people copy from the dashboard has it. */
+export function publicAddress(): string {
+  return session.get()?.me.public_url || gatewayAddress();
+}
 
 /** Ask the gateway who is signed in, and for the projects. Raises ApiFailure. */
 export async function loadSession(): Promise<Session> {

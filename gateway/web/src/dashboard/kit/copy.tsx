@@ -56,7 +56,7 @@ export function Code({ text, json, label, wrap }: { text?: string; json?: unknow
       <pre tabIndex={0} aria-label={label ?? t("Code")}>
         <code>{content}</code>
       </pre>
-      <Button icon="copy" size="small" kind="quiet" onClick={async () => (await copyText(content)) && toast(t("Copied"), "ok")}>
+      <Button icon="copy" size="small" kind="quiet" class="copy-code" onClick={async () => (await copyText(content)) && toast(t("Copied"), "ok")}>
         {t("Copy")}
       </Button>
     </div>

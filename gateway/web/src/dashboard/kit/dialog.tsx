@@ -26,6 +26,8 @@ function Modal({ title, children, onClose, footer, actions, className }: Omit<Di
     if (!element) return;
     const opener = document.activeElement;
     element.showModal();
+    // A browser chooses the first button. What the drawer is about comes first, unless a field asks for the focus.
+    if (element.classList.contains("drawer") && !element.querySelector("[autofocus]")) element.querySelector("h2")?.focus();
     return () => {
       element.close();
       if (opener instanceof HTMLElement && opener.isConnected) opener.focus();
@@ -43,13 +45,13 @@ function Modal({ title, children, onClose, footer, actions, className }: Omit<Di
       onMouseDown={(event) => event.target === dialog.current && close.current()}
     >
       <div class="dialog-body">
-        <header>
-          <h2 id={id}>{title}</h2>
+        <div class="dialog-head">
+          <h2 id={id} tabIndex={-1}>{title}</h2>
           {actions}
           <IconButton icon="close" label={t("Close")} onClick={() => close.current()} />
-        </header>
+        </div>
         <div class="dialog-content">{children}</div>
-        {footer && <footer>{footer}</footer>}
+        {footer && <div class="dialog-foot">{footer}</div>}
       </div>
     </dialog>
   );

@@ -134,7 +134,11 @@ export function Switch({ label, hint, checked, onChange, disabled }: SwitchProps
         role="switch"
         checked={checked}
         disabled={disabled}
-        onChange={(event) => onChange(event.currentTarget.checked)}
+        onChange={(event) => {
+          const asked = event.currentTarget.checked;
+          event.currentTarget.checked = checked; // shows what is, until its owner has agreed
+          onChange(asked);
+        }}
       />
       <span>
         {label}

@@ -37,7 +37,7 @@ export default function Profile() {
   }
 
   const themes = [
-    { id: "system", label: t("As the system") },
+    { id: "system", label: t("System") },
     { id: "light", label: t("Light") },
     { id: "dark", label: t("Dark") },
   ];

@@ -12,9 +12,9 @@ import { useScreens } from "./commands.tsx";
 import { find } from "./routes.ts";
 
 const THEMES: readonly { id: Theme; icon: IconName; label: () => string }[] = [
-  { id: "system", icon: "screen", label: () => t("As the system") },
-  { id: "light", icon: "sun", label: () => t("Light") },
-  { id: "dark", icon: "moon", label: () => t("Dark") },
+  { id: "system", icon: "screen", label: () => t("System theme") },
+  { id: "light", icon: "sun", label: () => t("Light theme") },
+  { id: "dark", icon: "moon", label: () => t("Dark theme") },
 ];
 
 /** The sidebar. */
@@ -74,7 +74,7 @@ function Account() {
   const items = [
     ...THEMES.map(({ id, icon, label }) => ({ label: label(), icon, checked: theme === id, onSelect: () => setTheme(id) })),
     { label: t("Profile"), icon: "user" as const, href: "settings/profile" },
-    { label: t("Documentation of the API"), icon: "external" as const, href: "../docs" },
+    { label: t("API documentation"), icon: "external" as const, href: "../docs" },
     { label: t("Sign out"), icon: "leave" as const, onSelect: () => void signOut() },
   ];
   return (

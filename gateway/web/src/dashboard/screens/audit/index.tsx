@@ -38,7 +38,7 @@ export default function Audit() {
     { title: t("Target"), render: (entry) => targetOf(entry), wide: true },
     { title: t("Project"), render: ({ project_id }) => nameOf(project_id) || <span class="quiet">–</span>, wide: true },
     { title: t("Outcome"), render: ({ outcome }) => <Outcome outcome={outcome} />, width: "110px", wide: true },
-    { title: t("When"), render: ({ at }) => <Time at={at} />, width: "120px", align: "end" },
+    { title: t("When"), render: ({ at }) => <Time at={at} />, width: "120px" },
   ];
   const projectOptions = [...(readsAll ? [{ value: "", label: t("All projects") }] : []), ...readable.map(({ id, name }) => ({ value: id, label: name }))];
   const params = new URLSearchParams(given).toString();

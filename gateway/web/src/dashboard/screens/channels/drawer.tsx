@@ -3,7 +3,7 @@
 import { gatewayAddress, request } from "../../core/api.ts";
 import { toast } from "../../core/live_region.ts";
 import { useQuery } from "../../core/query.ts";
-import { useCan } from "../../core/session.ts";
+import { publicAddress, useCan } from "../../core/session.ts";
 import { t } from "../../core/text.ts";
 import { Status } from "../../kit/badge.tsx";
 import { Button } from "../../kit/button.tsx";
@@ -95,7 +95,7 @@ export function ConfigDrawer({ projectId, provider, state, onClose, onChange }: 
 }
 
 function WebhookAddress({ provider, id }: { provider: ProviderInfo; id: string }) {
-  const address = `${gatewayAddress()}/v2/integrations/${provider.name}/webhooks/incoming/${id}`;
+  const address = `${publicAddress()}/v2/integrations/${provider.name}/webhooks/incoming/${id}`;
   return (
     <section class="part">
       <h3>{t("Address for webhooks")}</h3>

@@ -27,10 +27,10 @@ export function providers(): readonly ProviderInfo[] {
   const incoming = { group: "incoming", icon: "webhook", calls: true } as const;
   return [
     { ...mail, name: "smtp", title: "SMTP", text: t("Any mail server.") },
-    { ...mail, name: "ses", title: "Amazon SES", text: t("Mail by Amazon.") },
-    { ...mail, name: "sendgrid", title: "SendGrid", text: t("Mail, with reports about bounces and complaints."), calls: true },
-    { ...mail, name: "mailgun", title: "Mailgun", text: t("Mail, with reports about bounces and complaints."), calls: true },
-    { ...mail, name: "ping_email", title: "Ping email", text: t("Mail through an address of your own.") },
+    { ...mail, name: "ses", title: "Amazon SES", text: t("Email by Amazon.") },
+    { ...mail, name: "sendgrid", title: "SendGrid", text: t("Email, with reports about bounces and complaints."), calls: true },
+    { ...mail, name: "mailgun", title: "Mailgun", text: t("Email, with reports about bounces and complaints."), calls: true },
+    { ...mail, name: "ping_email", title: "Ping email", text: t("Email through an address of your own.") },
     { ...push, name: "apns", title: "APNs", text: t("iPhone, iPad and Mac."), lane: "apns" },
     { ...push, name: "fcm", title: "FCM", text: t("Android, by Firebase."), lane: "fcm" },
     { ...push, name: "expo", title: "Expo", text: t("Apps made with Expo. The key is needed only if your account demands one."), lane: "expo", ready: true },

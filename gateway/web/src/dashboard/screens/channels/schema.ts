@@ -73,7 +73,7 @@ function fieldOf(name: string, schema: Schema, required: boolean): ConfigField {
         : has(schema, "string")
           ? isLong ? "lines" : "text"
           : "json";
-  return { name, kind, required, hint: description.replace(KEEPS, "").replaceAll("`", "").trim(), options: unique(options), schema };
+  return { name, kind, required, hint: description.replace(KEEPS, "").replace(/\s*This is an extension of this gateway\./, "").replace(/[`*]/g, "").trim(), options: unique(options), schema };
 }
 
 function has(schema: Schema, type: string): boolean {

@@ -4,13 +4,14 @@ import { projectApi } from "../../core/api.ts";
 import { toast } from "../../core/live_region.ts";
 import { useCan } from "../../core/session.ts";
 import { plural, t } from "../../core/text.ts";
+import { channelName, providerName } from "../../core/channels.ts";
 import { Status, type Tone } from "../../kit/badge.tsx";
 import { Button } from "../../kit/button.tsx";
 import { CopyCurl } from "../../kit/copy.tsx";
 import { Icon } from "../../kit/icons.tsx";
 import { Card } from "../../kit/page.tsx";
 import { Time } from "../../kit/time.tsx";
-import { channelIcon, channelName, stateName } from "./names.ts";
+import { channelIcon, stateName } from "./names.ts";
 import { type ChannelTrace, channels, isOver, mayRetry, type Trace, type TraceStep } from "./trace.ts";
 
 interface CardsProps {
@@ -104,7 +105,7 @@ function Delivery({ step, isParked }: { step: TraceStep; isParked: boolean }) {
         <Status tone={tone} pulse={tone === "accent"}>
           {word}
         </Status>
-        {step.provider && <span class="quiet">{step.provider}</span>}
+        {step.provider && <span class="quiet">{providerName(step.provider)}</span>}
         {step.at && <Time at={step.at} />}
       </p>
       <p>{step.text}</p>

@@ -5,21 +5,6 @@ import type { Tone } from "../../kit/badge.tsx";
 import type { IconName } from "../../kit/icons.tsx";
 import type { StageName } from "./trace.ts";
 
-/** Return the name of a channel. */
-export function channelName(channel: string): string {
-  const names: Record<string, string> = {
-    in_app: t("Inbox"),
-    email: t("Email"),
-    mobile_push: t("Mobile push"),
-    web_push: t("Web push"),
-    sms: t("SMS"),
-    slack: t("Slack"),
-    teams: t("Microsoft Teams"),
-    webhook: t("Webhook"),
-  };
-  return names[channel] ?? channel;
-}
-
 const ICONS: Record<string, IconName> = {
   in_app: "bell",
   email: "mail",

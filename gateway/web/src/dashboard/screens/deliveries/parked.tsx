@@ -1,6 +1,7 @@
 /** Channels whose deliveries wait, because the provider refuses the configuration. */
 
 import { data, projectApi } from "../../core/api.ts";
+import { channelName } from "../../core/channels.ts";
 import { toast } from "../../core/live_region.ts";
 import { useQuery } from "../../core/query.ts";
 import { useCan } from "../../core/session.ts";
@@ -31,7 +32,7 @@ export function ParkedLanes({ projectId }: { projectId: string }) {
           <div class="parked">
             <div>
               <p>
-                <strong>{t("All deliveries by {lane} are stopped", { lane: lane.lane })}</strong> {lane.parked_at && <Time at={lane.parked_at} />}
+                <strong>{t("{lane} is stopped", { lane: channelName(lane.lane) })}</strong> {lane.parked_at && <Time at={lane.parked_at} />}
               </p>
               <p class="quiet">
                 {t("The provider refuses the configuration: {reason}.", { reason: lane.reason ?? "" })} {lane.waiting > 0 && `${plural(lane.waiting, "{n} user waits.", "{n} users wait.")} `}
@@ -41,7 +42,7 @@ export function ParkedLanes({ projectId }: { projectId: string }) {
             {can("admin") && (
               <div class="actions">
                 <Button size="small" href={`projects/${projectId}/channels`}>
-                  {t("Correct it")}
+                  {t("Open channels")}
                 </Button>
                 <Button size="small" icon="play" onClick={() => resume(lane.lane)}>
                   {t("Resume")}

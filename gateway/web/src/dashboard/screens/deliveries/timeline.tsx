@@ -2,9 +2,10 @@
 
 import { clock, dateOnly, dateTime } from "../../core/format.ts";
 import { t } from "../../core/text.ts";
+import { channelName } from "../../core/channels.ts";
 import { Card } from "../../kit/page.tsx";
 import { Icon } from "../../kit/icons.tsx";
-import { channelName, stepIcon } from "./names.ts";
+import { stepIcon } from "./names.ts";
 import { hasFailed, type Trace, type TraceStep } from "./trace.ts";
 
 function tone(step: TraceStep): string {

@@ -62,11 +62,12 @@ export function clauses(verdict: string): [string, string[]] {
 
 export type Outcome = "ok" | "warning" | "danger";
 
-/** Return how the verdict looks: whether the user has it, something failed, or it was kept out. */
+/** Return how the verdict looks: whether the user has it, something failed, or it was kept out of the inbox. */
 export function outcomeOf(trace: Trace): Outcome {
   const deliveries = trace.steps.filter(({ type }) => type === "delivery");
   if (deliveries.some(({ state }) => hasFailed(state)) || trace.steps.some(({ type }) => type === "parked")) return "danger";
   const isThere = trace.steps.some(({ type }) => type === "stored") && !trace.steps.some(({ type }) => /deleted$/.test(type));
+  if (trace.steps.some(({ type }) => type === "suppressed")) return "warning"; // the sentence begins with the inbox
   return isThere || deliveries.some(({ state }) => state === "delivered") ? "ok" : "warning";
 }
 

@@ -79,7 +79,7 @@ function ColorControl({ label, value, onValue, disabled }: Omit<ControlProps, "f
         label={label}
         value={value}
         onValue={onValue}
-        placeholder={t("As the bell has it")}
+        placeholder={t("Default of the bell")}
         disabled={disabled}
         mono
         error={wrong ? t("Not a colour") : undefined}

@@ -13,7 +13,6 @@ import type { ProjectKeys } from "./secret_card.tsx";
 
 export function AccessCard({ project, onChange }: { project: ProjectKeys; onChange: () => void }) {
   const [busy, setBusy] = useState(false);
-  const [asked, setAsked] = useState(0);
   const path = `/admin/api/projects/${project.id}`;
 
   async function change(body: { hmac_enabled?: boolean; allowed_origins?: string[] }): Promise<void> {
@@ -36,7 +35,6 @@ export function AccessCard({ project, onChange }: { project: ProjectKeys; onChan
             danger: true,
           },
     );
-    setAsked((count) => count + 1); // the browser has moved the switch already: render what is saved
     if (!agreed) return;
     setBusy(true);
     try {
@@ -55,7 +53,6 @@ export function AccessCard({ project, onChange }: { project: ProjectKeys; onChan
   return (
     <Card title={t("Browsers")} actions={<CopyCurl call={{ method: "PATCH", path, body: { hmac_enabled: project.hmac_enabled, allowed_origins: project.allowed_origins } }} />}>
       <Switch
-        key={asked}
         label={t("Users must prove who they are")}
         hint={project.hmac_enabled ? t("By an HMAC or a token, which your backend makes.") : t("Now anybody who knows a user's id can read the inbox.")}
         checked={project.hmac_enabled}
@@ -65,7 +62,7 @@ export function AccessCard({ project, onChange }: { project: ProjectKeys; onChan
       <Form key={project.allowed_origins.join()} onSubmit={saveOrigins} submit={t("Save the origins")} submitKind="secondary">
         <Textarea
           name="origins"
-          label={t("Origins of your pages")}
+          label={t("Allowed origins")}
           rows={3}
           mono
           initial={project.allowed_origins.join("\n")}

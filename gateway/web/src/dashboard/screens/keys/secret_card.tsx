@@ -63,7 +63,7 @@ export function SecretCard({ project, onChange }: { project: ProjectKeys; onChan
     <Card
       title={t("API key and secret")}
       text={t("Your backend calls with both. The secret also signs your users.")}
-      actions={<CopyCurl call={{ method: "POST", path: base }} label={t("Reveal as curl")} />}
+      actions={<CopyCurl call={{ method: "POST", path: base }} />}
     >
       <Properties
         items={[

@@ -1,7 +1,7 @@
 /** Code that signs a user, to paste into a backend. */
 
 import { useState } from "preact/hooks";
-import { gatewayAddress } from "../../core/api.ts";
+import { publicAddress } from "../../core/session.ts";
 import { t } from "../../core/text.ts";
 import { Code } from "../../kit/copy.tsx";
 import { TextInput } from "../../kit/fields.tsx";
@@ -20,7 +20,7 @@ export function SigningCard({ apiKey }: { apiKey: string }) {
       <Tabs label={t("Language")} tabs={LANGUAGES.map((name) => ({ id: name, label: name }))} value={language} onChange={(id) => setLanguage(id as Language)} />
       <Code text={signingCode(language, user)} label={t("Code that signs the user")} />
       <p class="quiet">{t("Then the page has the bell, with the signature in the place of the dots:")}</p>
-      <Code text={bellMarkup(gatewayAddress(), apiKey, user)} label={t("Markup of the bell")} />
+      <Code text={bellMarkup(publicAddress(), apiKey, user)} label={t("Markup of the bell")} />
     </Card>
   );
 }

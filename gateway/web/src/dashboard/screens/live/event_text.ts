@@ -1,5 +1,6 @@
 /** Project events as rows: a sentence, a tone, and what the row links to. */
 
+import { channelName, providerName } from "../../core/channels.ts";
 import { plural, t } from "../../core/text.ts";
 
 /** An event as `GET /v2/events` has it. */
@@ -19,12 +20,12 @@ type Context = Readonly<Record<string, any>>;
 const FAILED = ["refused", "dead", "failed"];
 
 const ENDINGS: Record<string, (context: Context) => string> = {
-  delivered: ({ channel, provider }) => t("Delivered by {provider}", { provider: provider ?? channel }),
+  delivered: ({ channel, provider }) => t("Delivered by {provider}", { provider: named(provider, channel) }),
   skipped: ({ reason }) => t("Not sent: {reason}", { reason: words(reason) }),
-  refused: ({ provider, channel, reason }) => t("Refused by {provider}: {reason}", { provider: provider ?? channel, reason: words(reason) }),
+  refused: ({ provider, channel, reason }) => t("Refused by {provider}: {reason}", { provider: named(provider, channel), reason: words(reason) }),
   dead: ({ reason }) => t("The destination no longer exists: {reason}", { reason: words(reason) }),
   failed: ({ attempts, reason }) => plural(attempts ?? 1, "Failed after {n} attempt: {reason}", "Failed after {n} attempts: {reason}", { reason: words(reason) }),
-  unknown: ({ provider, channel }) => t("{provider} did not answer: it may have been sent", { provider: provider ?? channel }),
+  unknown: ({ provider, channel }) => t("{provider} did not answer: it may have been sent", { provider: named(provider, channel) }),
 };
 
 const SENTENCES: Record<string, (context: Context) => string> = {
@@ -32,13 +33,13 @@ const SENTENCES: Record<string, (context: Context) => string> = {
   "notification.stored": ({ count }) => plural(count ?? 1, "Stored in the inbox", "Stored in {n} inboxes"),
   "notification.suppressed": ({ rule }) => t("Not stored in the inbox: {rule}", { rule: words(rule) }),
   "delivery.ended": (context) => ENDINGS[context.state]?.(context) ?? words(context.state),
-  "delivery.contradicted": ({ provider, reason }) => t("{provider} reported later that it did not arrive: {reason}", { provider, reason: words(reason) }),
-  "delivery.parked": ({ channel, reason }) => t("{channel} is stopped: {reason}", { channel: words(channel), reason: words(reason) }),
+  "delivery.contradicted": ({ provider, channel, reason }) => t("{provider} reported later that it did not arrive: {reason}", { provider: named(provider, channel), reason: words(reason) }),
+  "delivery.parked": ({ channel, reason }) => t("{channel} is stopped: {reason}", { channel: channelName(channel), reason: words(reason) }),
   "broadcast.changed": ({ status, total }) => (total === undefined
     ? t("Broadcast: {status}", { status: words(status) })
     : plural(total, "Broadcast to {n} user: {status}", "Broadcast to {n} users: {status}", { status: words(status) })),
   "import.done": ({ total, failures }) => plural(total, "Import of {n} user done, {failures} failed", "Import of {n} users done, {failures} failed", { failures: failures ?? 0 }),
-  "address.suppressed": ({ channel, reason }) => t("Nothing more is sent by {channel}: {reason}", { channel, reason: words(reason) }),
+  "address.suppressed": ({ channel, reason }) => t("{channel} to this address has ended: {reason}", { channel: channelName(channel), reason: words(reason) }),
 };
 
 /** Return what happened, as a sentence without a full stop. */
@@ -71,6 +72,11 @@ export function channelOf({ type, context = {} }: ProjectEvent): string {
 export function idOf({ context = {} }: ProjectEvent, name: "user_id" | "notification_id" | "broadcast_id"): string {
   const id = context[name];
   return typeof id === "string" ? id : "";
+}
+
+/** Return the name of a provider, or of the channel if none is known. */
+function named(provider: unknown, channel: unknown): string {
+  return typeof provider === "string" ? providerName(provider) : channelName(String(channel));
 }
 
 /** Return a code such as `no_tokens` as words. */

@@ -2,7 +2,7 @@
 
 import { data, projectApi } from "../../core/api.ts";
 import type { components } from "../../core/api_types.d.ts";
-import { toDate } from "../../core/format.ts";
+import { number, toDate } from "../../core/format.ts";
 import { cursorPage, useCursorList } from "../../core/query.ts";
 import { navigate, usePlace } from "../../core/router.ts";
 import { useCan } from "../../core/session.ts";
@@ -145,5 +145,5 @@ function AudienceCell({ projectId, sent }: { projectId: string; sent: Sent }) {
 function Delivered({ sent }: { sent: Sent }) {
   if (sent.status && sent.status !== "processed") return <Status tone={statusTone(sent.status)} pulse={sent.status === "processing"}>{statusName(sent.status)}</Status>;
   if (sent.suppressed && !sent.stored) return <Status tone="warning">{t("Kept out")}</Status>;
-  return <>{sent.is_broadcast || sent.audience === "user" ? sent.stored : `${sent.stored} / ${sent.stored + sent.suppressed}`}</>;
+  return <>{sent.is_broadcast || sent.audience === "user" ? number(sent.stored) : `${number(sent.stored)} / ${number(sent.stored + sent.suppressed)}`}</>;
 }

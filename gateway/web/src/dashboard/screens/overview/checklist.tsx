@@ -2,8 +2,9 @@
 
 import type { ComponentChildren } from "preact";
 import { useEffect, useState } from "preact/hooks";
-import { gatewayAddress, request } from "../../core/api.ts";
+import { request } from "../../core/api.ts";
 import { ago } from "../../core/format.ts";
+import { publicAddress } from "../../core/session.ts";
 import { announce } from "../../core/live_region.ts";
 import { useQuery } from "../../core/query.ts";
 import { t } from "../../core/text.ts";
@@ -53,7 +54,7 @@ export function Checklist(props: ChecklistProps) {
 function Steps({ projectId, project, milestones, refetch }: ChecklistProps & { project: ProjectKeys }) {
   const steps = stepsOf(milestones);
   const [user, setUser] = useState("ada");
-  const place = { gateway: gatewayAddress(), apiKey: project.api_key, user, signed: project.hmac_enabled };
+  const place = { gateway: publicAddress(), apiKey: project.api_key, user, signed: project.hmac_enabled };
   useAnnouncements(steps);
   const bodies: Record<StepName, (step: Step) => ComponentChildren> = {
     send: ({ hints }) => <SendStep projectId={projectId} place={place} setUser={setUser} refetch={refetch} hints={hints} />,
@@ -78,8 +79,8 @@ function Steps({ projectId, project, milestones, refetch }: ChecklistProps & { p
       {isComplete(milestones) && (
         <nav class="next" aria-label={t("Next")}>
           <Button href={`projects/${projectId}/compose`}>{t("Compose a notification")}</Button>
-          <Button href={`projects/${projectId}/channels`}>{t("Set up mail, push and chat")}</Button>
-          <Button href={`projects/${projectId}/inbox-design`}>{t("Design your inbox")}</Button>
+          <Button href={`projects/${projectId}/channels`}>{t("Set up email, push and chat")}</Button>
+          <Button href={`projects/${projectId}/design`}>{t("Design your inbox")}</Button>
         </nav>
       )}
     </section>

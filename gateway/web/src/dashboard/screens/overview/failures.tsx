@@ -5,7 +5,7 @@ import { Badge } from "../../kit/badge.tsx";
 import { Button } from "../../kit/button.tsx";
 import { Card } from "../../kit/page.tsx";
 import { Time } from "../../kit/time.tsx";
-import { channelName } from "../../core/channels.ts";
+import { channelName, providerName } from "../../core/channels.ts";
 
 export interface FailedDelivery {
   readonly failed_at: string;
@@ -33,7 +33,7 @@ export function Failures({ projectId, failures }: { projectId: string; failures:
   return (
     <Card title={t("Latest failures")} actions={failures.length > 0 && all} flush>
       {failures.length === 0 ? (
-        <p class="all-well quiet">{t("No delivery has failed. Failures of mail, push, chat and SMS appear here.")}</p>
+        <p class="all-well quiet">{t("No delivery has failed. Failures of email, push, chat and SMS appear here.")}</p>
       ) : (
         <ul class="failure-list">
           {failures.map((failure) => (
@@ -52,7 +52,7 @@ function Row({ projectId, failure }: { projectId: string; failure: FailedDeliver
       <a href={`projects/${projectId}/deliveries?user=${user}&notification=${notification}`}>
         <Badge tone={state === "unknown" ? "warning" : "danger"}>{STATES[state]?.() ?? state}</Badge>
         <span class="what">
-          <b>{channelName(channel)}</b> {[provider, reason].filter(Boolean).join(": ")}
+          <b>{channelName(channel)}</b> {[provider && providerName(provider), reason].filter(Boolean).join(": ")}
         </span>
         <Time at={failure.failed_at} />
       </a>

@@ -24,7 +24,7 @@ export function Figures({ projectId, overview }: { projectId: string; overview: 
     <>
       <Stats>
         <Stat label={t("Connections")} value={number(connections.total)} note={transports || t("No page is open")} href={`projects/${projectId}/live?show=connections`} />
-        <Stat label={t("Sent a minute")} value={number(sends.last_minute)} note={t("{n} in the last hour", { n: number(sends.last_hour) })} href={`projects/${projectId}/notifications`} />
+        <Stat label={t("Sent in the last minute")} value={number(sends.last_minute)} note={t("{n} in the last hour", { n: number(sends.last_hour) })} href={`projects/${projectId}/notifications`} />
         <Stat
           label={t("Failures in the last hour")}
           value={number(failures.last_hour)}
@@ -35,7 +35,7 @@ export function Figures({ projectId, overview }: { projectId: string; overview: 
         <Stat
           label={t("Active users this month")}
           value={number(active.count)}
-          note={t("Give or take {share}", { share: percent(active.standard_error, 2) })}
+          note={t("±{share}", { share: percent(active.standard_error, 2) })}
           href={`projects/${projectId}/usage`}
         />
       </Stats>

@@ -120,7 +120,7 @@ function Security({ project, change, disabled }: PartProps) {
         curl={(values) => changeCall(project, bodyOf(values))}
       >
         <Switch
-          label={t("Users prove who they are")}
+          label={t("Users must prove who they are")}
           hint={t("By an HMAC or a token that your backend makes. Without it, anybody who knows the API key and a user’s id can read that inbox.")}
           checked={hmac}
           onChange={setHmac}

@@ -23,7 +23,7 @@ export interface DeliveriesProps {
 export function Deliveries({ periods, common }: DeliveriesProps) {
   const channels = channelsOf(periods);
   if (channels.length === 0) {
-    return <Card title={t("Deliveries by channel")} text={t("No delivery by mail, push, chat or SMS has ended in this time. The inbox is not one of these channels.")} />;
+    return <Card title={t("Deliveries by channel")} text={t("No delivery by email, push, chat or SMS has ended in this time. The inbox is not one of these channels.")} />;
   }
   const sum = (of: (period: Period) => number) => periods.reduce((total, period) => total + of(period), 0);
   const rows = channels.map((channel) => ({

@@ -37,7 +37,7 @@ export default function UsageScreen({ projectId }: ScreenProps) {
   return (
     <Page
       title={t("Usage")}
-      text={t("Kept as it happens, in UTC. Months are kept for 25 months, days for 100 days.")}
+      text={t("Counted as it happens, in UTC. Months are kept for 25 months, days for 100 days.")}
       actions={
         <>
           <CopyCurl call={{ path: "/v2/usage", query: { months: MONTHS, days: DAYS } }} />

@@ -29,7 +29,7 @@ function channelLabel(name: string): string {
     web_push: t("Web push"),
     sms: t("SMS"),
     slack: t("Slack"),
-    teams: t("Teams"),
+    teams: t("Microsoft Teams"),
   };
   return names[name] ?? name;
 }

@@ -61,12 +61,10 @@ function Found({ projectId, user, above }: { projectId: string; user: ProjectUse
   const [tab, choose] = useTab(tabs);
   return (
     <Page title={displayName(user)} above={above} actions={<UserActions projectId={projectId} user={user} summary={summary.data} onChange={summary.refetch} />}>
+      <Figures summary={summary} />
       <div class="user-head">
         <Who user={user} online={<Online connections={connections} />} />
-        <div class="tab-content">
-          <Figures summary={summary} />
-          <Attributes user={user} />
-        </div>
+        <Attributes user={user} />
       </div>
       {summary.data && <Suppressed projectId={projectId} user={user} suppressed={summary.data.suppressed} onChange={summary.refetch} />}
       <Tabs label={t("About the user")} tabs={tabs} value={tab} onChange={choose} />
