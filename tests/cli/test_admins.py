@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from gateway.cli import bootstrap
 from tests.cli.conftest import Command, error, fields
 
 Printed = Callable[..., str]
@@ -43,6 +44,7 @@ def test_what_is_wrong_is_named(run: Command, arguments: tuple[str, ...], text: 
 def test_the_owner_of_the_settings_is_created_once(
     run: Command, printed: Printed, environment: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
+    environment.setattr(bootstrap, "configure_logging", lambda level: None)  # it would last beyond this test
     file = tmp_path / "password"
     environment.setenv("INBOX_ADMIN_EMAIL", "ada@example.com")
     environment.setenv("INBOX_ADMIN_PASSWORD_FILE", str(file))
