@@ -43,13 +43,13 @@ from loadtest.targets.gateway import GatewayTarget
 SCANNING = ("hkeys", "hscan", "hvals", "keys", "randomkey", "scan", "sort", "sscan", "zscan")
 """The commands that read a whole collection, or all keys."""
 
-_EMAIL, _PASSWORD = "ada@example.com", "a long password of a load test"
+EMAIL, PASSWORD = "ada@example.com", "a long password of a load test"
 _APPENDS = 64
 _USER = UserId("00000000-0000-4000-8000-000000000000")
 
 
 @dataclass
-class _Project:
+class Project:
     """A gateway whose project has `users` users and `events` events."""
 
     users: int
@@ -97,10 +97,10 @@ async def run(bench: Bench) -> None:
         projects = []
         for users, events in bench.sizes.admin.projects:
             target = await stack.enter_async_context(bench.own(INBOX_PROJECT_EVENTS=str(KEPT.events)))
-            projects.append(_Project(users, events, target, target.pool()))
+            projects.append(Project(users, events, target, target.pool()))
         for project in projects:
             bench.progress(f"  filling a project with {project.users} users and {project.events} events")
-            await _fill(project)
+            await fill(project)
         with no_garbage_collection():
             for name in pages(1):
                 await _compare(bench, projects, name)
@@ -108,7 +108,7 @@ async def run(bench: Bench) -> None:
             await project.pool.close()
 
 
-async def _fill(project: _Project) -> None:
+async def fill(project: Project) -> None:
     """Write users, events and an entry of the audit log for each tenth event, and sign an admin in."""
     target = project.target
     project.faults += await import_users(target, project.pool, named_users(project.users))
@@ -118,7 +118,7 @@ async def _fill(project: _Project) -> None:
     await writer.append(events_of(users, project.events))
     await writer.close()
     log = AuditLog(client, AuditRetention(project.events, 0))
-    entry = AuditEntry(actor=_EMAIL, via="session", action="put_v2_integrations", project_id=PROJECT)
+    entry = AuditEntry(actor=EMAIL, via="session", action="put_v2_integrations", project_id=PROJECT)
     for first in range(0, project.events // 10, _APPENDS):
         await asyncio.gather(*(log.append(entry) for _ in range(min(_APPENDS, project.events // 10 - first))))
     await _write_usage(client)
@@ -154,14 +154,14 @@ def _signed_in(target: GatewayTarget) -> str:
 
     def admin(*arguments: str) -> str:
         command = [sys.executable, "-m", "gateway", "admin", *arguments]
-        done = subprocess.run(command, env=environment, input=_PASSWORD, check=True, capture_output=True, text=True)
+        done = subprocess.run(command, env=environment, input=PASSWORD, check=True, capture_output=True, text=True)
         return done.stdout
 
-    admin("create", _EMAIL, "--password-stdin", "--role", "owner")
-    return admin("token", _EMAIL).split()[-1]
+    admin("create", EMAIL, "--password-stdin", "--role", "owner")
+    return admin("token", EMAIL).split()[-1]
 
 
-async def _compare(bench: Bench, projects: Sequence[_Project], name: str) -> None:
+async def _compare(bench: Bench, projects: Sequence[Project], name: str) -> None:
     """Request a page of one project after the other, and add a row for each."""
     questions = [Question(each.target, each.pool, each.request(pages(each.users)[name])) for each in projects]
     for question in questions:
