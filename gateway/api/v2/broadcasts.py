@@ -176,7 +176,7 @@ class BroadcastsResource:
         return json_response(_of_record(await self._find(call)))
 
     async def cancel(self, call: ProjectCall) -> Response:
-        """Cancel a broadcast, and return it with the status `cancelled`. Who has not got it by now does not get it.
+        """Cancel a broadcast, and return it with the status `cancelled`. Users who do not have it yet do not get it.
 
         Nothing is taken back from those who have it: `status.summary.total` is their number. It may still grow for some
         milliseconds, because the steps that were under way are counted; if the worker that sent them has died, some

@@ -80,7 +80,7 @@ def test_tokens_keys_origins_and_proofs_are_administered(owner: Dashboard, insta
     proof.click()
     expect(owner.drawer).to_contain_text("can read and change this user's notifications")
     owner.drawer.get_by_role("button", name="Switch the proof off").click()
-    expect(page.get_by_text("Now anybody who knows a user's id can read the inbox.")).to_be_visible()
+    expect(page.get_by_text("Anybody who knows a user's id can now read the inbox.")).to_be_visible()
     found = instance.api(OWNER, "GET", f"projects/{project}").json()
     assert (found["allowed_origins"], found["hmac_enabled"]) == (["https://app.example.com"], False)
 

@@ -55,11 +55,11 @@ test("what the gateway refused is told with its remedy, page and number", () => 
   assert.deepEqual(origin, {
     seen: true,
     prompt: true,
-    text: "The project does not allow pages of https://shop.example. Seen 3 times in the last minutes.",
+    text: "The project does not allow pages of https://shop.example. Seen 3 times in the last few minutes.",
     remedy: "Add this origin under Keys.",
   });
-  assert.equal(hmac.text, "The signature is wrong. Page: https://shop.example. Seen once in the last minutes.");
-  assert.deepEqual([other.text, other.remedy], ["The error. Seen 2 times in the last minutes.", "The remedy"]);
+  assert.equal(hmac.text, "The signature is wrong. Page: https://shop.example. Seen once in the last few minutes.");
+  assert.deepEqual([other.text, other.remedy], ["The error. Seen 2 times in the last few minutes.", "The remedy"]);
   assert.deepEqual([absent.text, absent.prompt], ["The error. Users: ada.", false]);
 });
 

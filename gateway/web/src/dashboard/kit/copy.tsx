@@ -14,7 +14,7 @@ export async function copyText(text: string): Promise<boolean> {
     announce(t("Copied"));
     return true;
   } catch {
-    toast(t("The browser does not allow to copy. Select the text instead."), "danger");
+    toast(t("The browser does not allow copying. Select the text instead."), "danger");
     return false;
   }
 }

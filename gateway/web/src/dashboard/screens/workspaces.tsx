@@ -62,7 +62,7 @@ export default function Workspaces() {
           rows.length ? (
             <Table label={t("Workspaces")} columns={columns} rows={rows} rowKey={({ id }) => id} />
           ) : (
-            <Empty icon="folder" title={t("You have a role in no workspace")} />
+            <Empty icon="folder" title={t("You have no role in any workspace")} />
           )
         }
       </Loaded>

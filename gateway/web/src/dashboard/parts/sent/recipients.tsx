@@ -40,7 +40,7 @@ export function RecipientTable({ projectId, id }: { projectId: string; id: strin
       columns={columns}
       rowKey={(each) => each.user.id}
       what={t("The recipients could not be loaded")}
-      empty={<Empty icon="users" title={t("No recipients yet")}>{t("Nobody has got it so far.")}</Empty>}
+      empty={<Empty icon="users" title={t("No recipients yet")}>{t("Nobody has received it yet.")}</Empty>}
     />
   );
 }

@@ -41,7 +41,7 @@ export function ProviderCard({ projectId, provider, state, onChange }: { project
       {state.kind === "stopped" && lane && (
         <div class="provider-trouble">
           <p>
-            {t("The provider refuses the configuration: {reason}.", { reason: lane.reason ?? "" })} {lane.waiting > 0 && plural(lane.waiting, "{n} user waits.", "{n} users wait.")}
+            {t("The provider refuses the configuration: {reason}.", { reason: lane.reason ?? "" })} {lane.waiting > 0 && plural(lane.waiting, "{n} user is waiting.", "{n} users are waiting.")}
           </p>
           {can("admin") && (
             <Button
@@ -58,7 +58,7 @@ export function ProviderCard({ projectId, provider, state, onChange }: { project
         </div>
       )}
       {state.kind === "failing" && lane && <p class="small">{plural(lane.failures, "It has failed {n} time in a row, and is tried again.", "It has failed {n} times in a row, and is tried again.")}</p>}
-      {state.kind === "works" && lane && lane.waiting > 0 && <p class="small">{plural(lane.waiting, "{n} user has something to be sent.", "{n} users have something to be sent.")}</p>}
+      {state.kind === "works" && lane && lane.waiting > 0 && <p class="small">{plural(lane.waiting, "Messages to {n} user are waiting.", "Messages to {n} users are waiting.")}</p>}
       {lastFailure && state.kind !== "unused" && (
         <p class="small quiet">
           {t("Last failure")}: <a href={`projects/${projectId}/deliveries?user=${lastFailure.user?.id ?? ""}&notification=${lastFailure.notification_id}`}>{lastFailure.reason ?? lastFailure.state}</a>{" "}

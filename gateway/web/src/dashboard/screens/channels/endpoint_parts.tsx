@@ -12,7 +12,7 @@ type Endpoint = components["schemas"]["WebhookEndpoint"];
 /** Return the word for the state of an endpoint, and its colour. */
 export function endpointState(endpoint: Endpoint): [string, Tone] {
   if (!endpoint.disabled) return [t("Enabled"), "ok"];
-  const reasons: Record<string, string> = { failures: t("Disabled: it only failed"), gone: t("Disabled: it answered 410") };
+  const reasons: Record<string, string> = { failures: t("Disabled: every message failed"), gone: t("Disabled: it answered 410") };
   return [reasons[endpoint.disabled_reason ?? ""] ?? t("Disabled"), endpoint.disabled_reason === "request" ? "neutral" : "danger"];
 }
 

@@ -39,7 +39,7 @@ export function TestForm({ projectId, provider }: { projectId: string; provider:
   return (
     <section class="part">
       <h3>{t("Send a test")}</h3>
-      <p class="quiet small">{t("One message is sent to a user at once, past preferences and delivery configs. Nothing is stored of it.")}</p>
+      <p class="quiet small">{t("One message is sent to a user at once, past preferences and delivery configs. Nothing of it is stored.")}</p>
       <Form onSubmit={send} submit={t("Send a test")} submitKind="secondary">
         <TextInput name="user" label={t("User")} placeholder={t("Email, external id or id")} required />
       </Form>

@@ -62,7 +62,7 @@ function NamedUsers({ draft, problems, set }: FieldsProps) {
       hint={
         named > 0
           ? plural(named, "{n} user is named. One that is unknown is created.", "{n} users are named. Those that are unknown are created.")
-          : t("One a line, or between commas.")
+          : t("One per line, or separated by commas.")
       }
     />
   );

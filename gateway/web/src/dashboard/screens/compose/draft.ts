@@ -20,7 +20,7 @@ export type Override = { readonly title?: string; readonly content?: string; rea
 
 export interface Draft {
   readonly audience: AudienceKind;
-  /** External ids and emails, one a line or between commas. */
+  /** External ids and emails, one per line or separated by commas. */
   readonly users: string;
   /** Whether the condition is written as a text. */
   readonly asText: boolean;

@@ -32,7 +32,7 @@ function MailFrame({ html, theme }: { html: string; theme: "light" | "dark" }) {
 export function MailPreview({ preview, theme }: { preview: Preview; theme: "light" | "dark" }) {
   const [form, setForm] = useState("html");
   const { email } = preview;
-  if (!email) return <Note tone="danger">{t("The configured sender is no valid address, so no mail can be sent.")}</Note>;
+  if (!email) return <Note tone="danger">{t("The configured sender is not a valid address, so no mail can be sent.")}</Note>;
   return (
     <div class="mail">
       <dl class="mail-head">

@@ -35,7 +35,7 @@ export function ParkedLanes({ projectId }: { projectId: string }) {
                 <strong>{t("{lane} is stopped", { lane: channelName(lane.lane) })}</strong> {lane.parked_at && <Time at={lane.parked_at} />}
               </p>
               <p class="quiet">
-                {t("The provider refuses the configuration: {reason}.", { reason: lane.reason ?? "" })} {lane.waiting > 0 && `${plural(lane.waiting, "{n} user waits.", "{n} users wait.")} `}
+                {t("The provider refuses the configuration: {reason}.", { reason: lane.reason ?? "" })} {lane.waiting > 0 && `${plural(lane.waiting, "{n} user is waiting.", "{n} users are waiting.")} `}
                 {t("Nothing is lost.")}
               </p>
             </div>

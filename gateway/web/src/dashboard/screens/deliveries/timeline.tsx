@@ -19,7 +19,7 @@ function tone(step: TraceStep): string {
 export function Timeline({ trace }: { trace: Trace }) {
   let day = "";
   return (
-    <Card title={t("Step by step")} text={t("In your time zone. Preferences and rules are those of now.")}>
+    <Card title={t("Step by step")} text={t("In your time zone. Preferences and rules are the current ones.")}>
       <ol class="timeline">
         {trace.steps.map((step, index) => {
           const date = step.at === null ? day : dateOnly(step.at);

@@ -100,7 +100,7 @@ function NotFound({ projectId, user, notification, message }: { projectId: strin
       }
     >
       {isUser
-        ? t("Nobody in this project has this id, external id or email, and no event tells of a user who was deleted.")
+        ? t("Nobody in this project has this id, external id or email, and no event mentions a deleted user.")
         : t("It was not sent in this project, or so long ago that nothing of it is stored any more.")}
     </Empty>
   );

@@ -79,7 +79,7 @@ export default function InboxDesign({ projectId }: ScreenProps) {
 }
 
 const LOCALES = [
-  ["", t("That of the page")],
+  ["", t("Same as the page")],
   ["en", "English"],
   ["de", "Deutsch"],
   ["es", "Español"],
@@ -161,7 +161,7 @@ function Editor({ projectId, saved }: { projectId: string; saved: Saved }) {
           </Card>
           <Card title={t("Mails")} text={t("How mails to your users look.")}>
             <TextInput label={t("Sender")} optional value={form.brandName} disabled={!mayChange} onValue={(brandName) => change({ brandName })} placeholder={project?.name} maxLength={100} />
-            <TextInput label={t("Logo")} optional type="url" value={form.logoUrl} disabled={!mayChange} onValue={(logoUrl) => change({ logoUrl })} placeholder="https://" hint={t("For a light ground, 32 pixels high.")} />
+            <TextInput label={t("Logo")} optional type="url" value={form.logoUrl} disabled={!mayChange} onValue={(logoUrl) => change({ logoUrl })} placeholder="https://" hint={t("For a light background, 32 pixels high.")} />
             <TextInput label={t("Colour of buttons and links")} optional mono value={form.brandColor} disabled={!mayChange} onValue={(brandColor) => change({ brandColor })} placeholder="#4f46e5" />
           </Card>
         </div>

@@ -52,7 +52,7 @@ export const GROUPS: readonly ThemeGroup[] = [
   {
     title: t("Type and corners"),
     fields: [
-      { path: "header.fontFamily", label: t("Font"), kind: "font", placeholder: t("That of the page") },
+      { path: "header.fontFamily", label: t("Font"), kind: "font", placeholder: t("Same as the page") },
       length("notification.default.fontSize", t("Text size"), "14px"),
       length("header.borderRadius", t("Corners"), "12px"),
     ],

@@ -24,9 +24,9 @@ export function AccessCard({ project, onChange }: { project: ProjectKeys; onChan
     const agreed = await confirm(
       on
         ? {
-            title: t("Demand a proof of each user?"),
+            title: t("Require proof of who users are?"),
             text: t("Pages that name a user without an HMAC or a token stop working at once. Make sure that your backend signs its users."),
-            action: t("Demand a proof"),
+            action: t("Require proof"),
           }
         : {
             title: t("Let anybody read any inbox?"),
@@ -39,7 +39,7 @@ export function AccessCard({ project, onChange }: { project: ProjectKeys; onChan
     setBusy(true);
     try {
       await change({ hmac_enabled: on });
-      toast(on ? t("Users must prove who they are") : t("Users need no proof now"), on ? "ok" : "danger");
+      toast(on ? t("Users must prove who they are") : t("Users no longer have to prove who they are"), on ? "ok" : "danger");
     } finally {
       setBusy(false);
     }
@@ -54,7 +54,7 @@ export function AccessCard({ project, onChange }: { project: ProjectKeys; onChan
     <Card title={t("Browsers")} actions={<CopyCurl call={{ method: "PATCH", path, body: { hmac_enabled: project.hmac_enabled, allowed_origins: project.allowed_origins } }} />}>
       <Switch
         label={t("Users must prove who they are")}
-        hint={project.hmac_enabled ? t("By an HMAC or a token, which your backend makes.") : t("Now anybody who knows a user's id can read the inbox.")}
+        hint={project.hmac_enabled ? t("By an HMAC or a token that your backend makes.") : t("Anybody who knows a user's id can now read the inbox.")}
         checked={project.hmac_enabled}
         disabled={busy}
         onChange={(on) => void switchHmac(on)}
@@ -67,7 +67,7 @@ export function AccessCard({ project, onChange }: { project: ProjectKeys; onChan
           mono
           initial={project.allowed_origins.join("\n")}
           placeholder={"https://app.example.com\nhttps://*.example.com"}
-          hint={t("One a line. If there is none, those of INBOX_ALLOWED_ORIGINS may call.")}
+          hint={t("One per line. Without any, the origins of INBOX_ALLOWED_ORIGINS may call.")}
         />
       </Form>
     </Card>

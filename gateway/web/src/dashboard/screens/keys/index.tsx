@@ -22,7 +22,7 @@ export default function Keys({ projectId }: ScreenProps) {
   );
   const changed = () => invalidate(key);
   return (
-    <Page title={t("Keys")} text={t("With what your backend, your users and your pages prove who they are.")} narrow>
+    <Page title={t("Keys")} text={t("How your backend, your users and your pages prove who they are.")} narrow>
       <Loaded query={query} what={t("The keys could not be loaded")} skeleton={<Skeleton lines={6} height={32} />}>
         {(project) => (
           <>

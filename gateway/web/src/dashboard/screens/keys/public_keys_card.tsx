@@ -55,7 +55,7 @@ export function PublicKeysCard({ projectId }: { projectId: string }) {
   return (
     <Card
       title={t("Signing keys")}
-      text={t("Public keys of yours. Your backend signs users' tokens with the private halves, by RS256 or ES256.")}
+      text={t("Your public keys. Your backend signs users' tokens with the private halves, by RS256 or ES256.")}
       actions={
         <>
           <CopyCurl call={{ path: PATH }} />
@@ -96,7 +96,7 @@ export function PublicKeysCard({ projectId }: { projectId: string }) {
               placeholder={"-----BEGIN PUBLIC KEY-----\n…"}
               hint={t("A JWK as JSON, or PEM. RSA of 2048 bits or more, or EC on P-256. Never a private key.")}
             />
-            <TextInput name="kid" label={t("Key id")} optional mono hint={t("The “kid” in the head of your tokens. Without it, the thumbprint of the key.")} />
+            <TextInput name="kid" label={t("Key id")} optional mono hint={t("The “kid” in the header of your tokens. Without it, the thumbprint of the key.")} />
           </Form>
         </Dialog>
       )}

@@ -103,7 +103,7 @@ export function SecretCard({ project, onChange }: { project: ProjectKeys; onChan
               label={t("The old secret ends")}
               initial="86400"
               options={OVERLAPS.map(([seconds, label]) => ({ value: String(seconds), label }))}
-              hint={t("With it end the HMACs and tokens that it has signed, and their live connections.")}
+              hint={t("The HMACs and tokens that it has signed end with it, and so do their live connections.")}
             />
             {project.former_secret_ends_at !== null && <Note tone="warning">{t("An older secret is still accepted. It ends now.")}</Note>}
           </Form>

@@ -19,7 +19,7 @@ export function SigningCard({ apiKey }: { apiKey: string }) {
       </div>
       <Tabs label={t("Language")} tabs={LANGUAGES.map((name) => ({ id: name, label: name }))} value={language} onChange={(id) => setLanguage(id as Language)} />
       <Code text={signingCode(language, user)} label={t("Code that signs the user")} />
-      <p class="quiet">{t("Then the page has the bell, with the signature in the place of the dots:")}</p>
+      <p class="quiet">{t("Then the page has the bell, with the signature in place of the dots:")}</p>
       <Code text={bellMarkup(publicAddress(), apiKey, user)} label={t("Markup of the bell")} />
     </Card>
   );

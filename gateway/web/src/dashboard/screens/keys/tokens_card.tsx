@@ -72,7 +72,7 @@ export function TokensCard({ projectId }: { projectId: string }) {
   return (
     <Card
       title={t("Project tokens")}
-      text={t("For a service that shall not have the secret. A token cannot sign users.")}
+      text={t("For a service that must not have the secret. A token cannot sign users.")}
       actions={
         <>
           <CopyCurl call={{ path: PATH }} />

@@ -78,7 +78,7 @@ export default function Notifications({ projectId, rest }: ScreenProps) {
         what={t("The notifications could not be loaded")}
         empty={
           <Empty icon="bell" title={t("Nothing was sent yet")} action={compose || undefined}>
-            {t("A notification that your backend sends is here within a moment.")}
+            {t("A notification that your backend sends appears here within a moment.")}
           </Empty>
         }
       />

@@ -36,7 +36,7 @@ export function Lanes({ projectId }: { projectId: string }) {
                 {state === "parked"
                   ? t("The provider refuses the configuration: {reason}.", { reason: reason ?? "?" })
                   : plural(failures, "The last attempt failed. It is tried again by itself.", "The last {n} attempts failed. It is tried again by itself.")}{" "}
-                {plural(waiting, "{n} user waits.", "{n} users wait.")}
+                {plural(waiting, "{n} user is waiting.", "{n} users are waiting.")}
                 {since && (
                   <>
                     {" "}

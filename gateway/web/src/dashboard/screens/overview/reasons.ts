@@ -25,7 +25,7 @@ export interface Reason {
 
 const TEXTS: Record<string, (origin: string) => [string, string]> = {
   origin_not_allowed: (origin) => [t("The project does not allow pages of {origin}.", { origin }), t("Add this origin under Keys.")],
-  user_hmac_is_incorrect: () => [t("The signature is wrong."), t("Make it with this project's API secret, of exactly the user's id.")],
+  user_hmac_is_incorrect: () => [t("The signature is wrong."), t("Compute it with this project's API secret, from exactly the user's id.")],
   neither_user_hmac_nor_api_secret_provided: () => [t("The page sends no signature."), t("user-hmac is missing or empty.")],
   token_is_incorrect: () => [t("The page sends a token that this project did not issue or sign."), ""],
   token_expired: () => [t("The page sends a token that has expired."), t("Fetch a new one in getToken.")],
@@ -43,7 +43,7 @@ export function seenReasons(hints: readonly Hint[]): Reason[] {
     const page = origin && code !== "origin_not_allowed" ? t("Page: {origin}.", { origin: pageOf(origin) }) : "";
     const who = users.map(({ external_id, email, id }) => external_id ?? email ?? id).join(", ");
     const whom = who && t("Users: {who}.", { who });
-    const often = times > 0 && !users.length ? plural(times, "Seen once in the last minutes.", "Seen {n} times in the last minutes.") : "";
+    const often = times > 0 && !users.length ? plural(times, "Seen once in the last few minutes.", "Seen {n} times in the last few minutes.") : "";
     return { seen: true, prompt: !PATIENT.has(code), text: [why, page, whom, often].filter(Boolean).join(" "), remedy: how };
   });
 }
@@ -61,7 +61,7 @@ export function guesses({ gateway, signed }: { gateway: string; signed: boolean 
   const found: (readonly [string, string] | false)[] = [
     [t("The page that is open has no snippet yet."), t("Load it again.")],
     local && [t("The page is open on another machine."), t("{gateway} is an address of this one only.", { gateway })],
-    protocol === "http:" && !local && [t("The page has https and the gateway http."), t("Browsers block that: give the gateway a certificate.")],
+    protocol === "http:" && !local && [t("The page uses https and the gateway http."), t("Browsers block that: give the gateway a certificate.")],
     [t("The page's content security policy blocks it."), t("Add {gateway} to script-src and connect-src.", { gateway })],
     signed && [t("The page was made without $API_SECRET."), t("Set it in the terminal, and run the command again.")],
   ];

@@ -7,7 +7,7 @@ import { Waiting } from "./waiting.tsx";
 export function SeeStep({ user, waits, hints }: { user: string; waits: boolean; hints: readonly Hint[] }) {
   const guesses = [
     [t("The bell was not opened."), t("A notification counts as seen when it is in view.")],
-    [t("The page shows another user than {user}.", { user }), t("Send the notification to the user of the page.")],
+    [t("The page shows a user other than {user}.", { user }), t("Send the notification to the user of the page.")],
   ].map(([text, remedy]) => ({ seen: false, prompt: false, text: text!, remedy: remedy! }));
   return (
     <>

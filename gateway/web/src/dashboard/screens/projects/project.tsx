@@ -129,7 +129,7 @@ function Security({ project, change, disabled }: PartProps) {
         <Textarea
           name="allowed_origins"
           label={t("Allowed origins")}
-          hint={t("The origins of the web pages that may call, one a line, such as https://app.example.com or https://*.example.com. If empty, those of INBOX_ALLOWED_ORIGINS may.")}
+          hint={t("The origins of the web pages that may call, one per line, such as https://app.example.com or https://*.example.com. Without any, those of INBOX_ALLOWED_ORIGINS may.")}
           initial={project.allowed_origins.join("\n")}
           rows={3}
           mono

@@ -27,7 +27,7 @@ interface BoundProps {
 
 function Bound({ label, unit, all, mode, onMode, name, initial, disabled }: BoundProps) {
   const options = [
-    { value: "default", label: t("As the gateway’s setting") },
+    { value: "default", label: t("Same as the gateway’s setting") },
     { value: "all", label: all },
     { value: "number", label: t("A number") },
   ];

@@ -23,7 +23,7 @@ const WITHOUT_OPERATIONS = "web_push/safari";
 export function DevicesTab({ projectId, user, summary }: { projectId: string; user: ProjectUser; summary: Query<UserSummary> }) {
   return (
     <div class="tab-content">
-      <Card title={t("Devices, browsers and chats")} text={t("Where the user can be reached. Of each value only the end is shown.")} actions={<CopyCurl call={{ path: `/v2/users/${user.id}/summary` }} />}>
+      <Card title={t("Devices, browsers and chats")} text={t("Where the user can be reached. Only the end of each value is shown.")} actions={<CopyCurl call={{ path: `/v2/users/${user.id}/summary` }} />}>
         <Loaded query={summary} what={t("The devices could not be loaded")}>
           {({ channel_tokens }) =>
             channel_tokens.length ? (

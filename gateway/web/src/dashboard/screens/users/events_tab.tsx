@@ -56,7 +56,7 @@ export function EventsTab({ projectId, user }: { projectId: string; user: Projec
         rowHref={(event) => withParams({ event: event.id })}
         isCurrent={(event) => event.id === shown}
         what={t("The events could not be loaded")}
-        empty={<Empty icon="log" title={t("No events")}>{t("Nothing happened to this user as long as the log reaches back.")}</Empty>}
+        empty={<Empty icon="log" title={t("No events")}>{t("The log has no events of this user. Older ones are no longer kept.")}</Empty>}
       />
       {open && <EventDrawer projectId={projectId} user={user} event={open} onClose={() => show(null)} />}
     </div>

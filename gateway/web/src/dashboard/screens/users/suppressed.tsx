@@ -55,7 +55,7 @@ export function Suppressed({ projectId, user, suppressed, onChange }: Suppressed
 
 function reasonText(reason: string): string {
   const texts: Record<string, string> = {
-    bounced: t("A mail came back: the address does not exist, or takes nothing."),
+    bounced: t("A mail came back: the address does not exist, or accepts no mail."),
     complaint: t("The owner reported a message as spam."),
     unsubscribed: t("The owner unsubscribed at the provider."),
   };
