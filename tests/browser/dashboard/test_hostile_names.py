@@ -96,3 +96,43 @@ def test_a_login_leads_into_the_dashboard_alone(browser: Browser, hostile: Insta
         assert dashboard.page.url.startswith(hostile.url)
         dashboard.errors.clear()  # without a session, the page is told so
         dashboard.refused.clear()
+
+
+MAIL = """<html><head><base href="https://evil.example.com/"><title>x</title></head><body>
+<script>parent.postMessage("run", "*")</script>
+<img src="data:," onerror="parent.postMessage('run', '*')"><svg onload="parent.postMessage('run', '*')"></svg>
+<iframe srcdoc="<script>top.postMessage('run', '*')</script>"></iframe>
+<object data="data:text/html,x"></object><embed src="data:text/html,x">
+<form action="https://evil.example.com/"><button id="send">Send</button></form>
+<a id="top" href="https://evil.example.com/" target="_top">Top</a>
+<a id="blank" href="javascript:parent.postMessage('run', '*')">Run</a><p id="end">End</p></body></html>"""
+
+FRAME = """([src, html]) => new Promise((shown) => {
+    window.messages = [];
+    addEventListener("message", ({ data }) => messages.push(data));
+    const frame = document.createElement("iframe");
+    frame.setAttribute("sandbox", "allow-scripts");
+    frame.src = src;
+    frame.onload = () => { frame.contentWindow.postMessage({ html, theme: "dark" }, "*"); shown(); };
+    document.body.append(frame);
+})"""
+
+
+def test_a_hostile_mail_runs_nothing_and_leads_nowhere(browser: Browser, hostile: Instance) -> None:
+    with dashboard_of(browser, hostile, OWNER) as dashboard:
+        dashboard.open("users")
+        page, address = dashboard.page, f"{hostile.url}mail-frame"
+        requested: list[str] = []
+        page.on("request", lambda request: requested.append(request.url))
+        before = page.url
+        page.evaluate(FRAME, [address, MAIL])
+        mail = page.frame_locator("iframe[sandbox]")
+        expect(mail.locator("#end")).to_be_visible()
+        for target in ("#send", "#top", "#blank"):
+            mail.locator(target).click()
+        assert mail.locator("body").evaluate("origin") == "null", "nothing in it can call the gateway"
+        assert page.evaluate("messages") == []
+        assert (page.url, page.frames[1].url) == (before, address)
+        assert not [each for each in requested if "evil.example.com" in each]
+        assert dashboard.violations() == [], "the page itself has violated nothing"
+        dashboard.errors.clear()  # the frame reports what its own policy has refused
