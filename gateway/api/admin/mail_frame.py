@@ -14,13 +14,15 @@ from gateway.api.core.call import PUBLIC, PublicCall
 from gateway.api.core.operation import Operation
 from gateway.api.system.pages import PAGE
 
-# Links lead nowhere. A mail that replaces another one keeps the place to which the reader has scrolled. The rules of a
-# mail for light and dark apply as the reader of the dashboard wants to see it, not as the browser does.
+# Links lead nowhere, and a mail that would lead elsewhere by itself stays. A mail that replaces another one keeps the
+# place to which the reader has scrolled. The rules of a mail for light and dark apply as the reader of the dashboard
+# wants to see it, not as the browser does.
 _SCRIPT = """\
 addEventListener("message", ({ data, source }) => {
   if (source !== parent || typeof data?.html !== "string") return;
   const top = scrollY;
   const { documentElement: root } = new DOMParser().parseFromString(data.html, "text/html");
+  for (const each of root.querySelectorAll("meta[http-equiv]")) each.remove();
   document.documentElement.replaceWith(document.adoptNode(root));
   root.style.colorScheme = data.theme;
   for (const { cssRules } of document.styleSheets)

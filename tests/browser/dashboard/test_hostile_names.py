@@ -98,7 +98,8 @@ def test_a_login_leads_into_the_dashboard_alone(browser: Browser, hostile: Insta
         dashboard.refused.clear()
 
 
-MAIL = """<html><head><base href="https://evil.example.com/"><title>x</title></head><body>
+MAIL = """<html><head><meta http-equiv="refresh" content="0;url=https://evil.example.com/">
+<base href="https://evil.example.com/"><title>x</title></head><body>
 <script>parent.postMessage("run", "*")</script>
 <img src="data:," onerror="parent.postMessage('run', '*')"><svg onload="parent.postMessage('run', '*')"></svg>
 <iframe srcdoc="<script>top.postMessage('run', '*')</script>"></iframe>
