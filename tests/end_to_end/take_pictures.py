@@ -1,9 +1,11 @@
 """Create the pictures in the documentation: `.venv/bin/python -m tests.end_to_end.take_pictures`.
 
-It starts a gateway and a browser of its own, uses the demo and the bell as people do, and writes docs/*.png. In the
-pictures of the bell, notifications have ages, because all of them were sent just now.
+It starts gateways and a browser of its own, uses the demo, the bell and the dashboard as people do, and writes
+docs/*.png. In the pictures of the bell, notifications have ages, because all of them were sent just now. The argument
+`dashboard` takes those of the dashboard alone.
 """
 
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -15,6 +17,7 @@ from playwright.sync_api import Browser, Page, Route, expect
 from tests.browser.bell import Bell
 from tests.browser.chromium import running_chromium
 from tests.browser.page_server import PageServer, running_page_server
+from tests.end_to_end.dashboard_pictures import take_dashboard
 from tests.end_to_end.demo_page import Demo, running_demo
 from tests.end_to_end.palette_png import with_palette
 from tests.servers import user_hmac
@@ -162,6 +165,9 @@ def main() -> None:
         running_page_server() as pages,
         running_chromium() as browser,
     ):
+        if sys.argv[1:] == ["dashboard"]:
+            take_dashboard(browser, Path(directory) / "shop", save)
+            return
         take_demo(browser, demo)
         send_samples(demo, "grace-hopper")
         address = bell_page(demo, pages, "grace-hopper")
@@ -170,6 +176,7 @@ def main() -> None:
         take_bell(browser, address, "bell-dark.png", "dark", **desktop)
         phone = {"viewport": {"width": 360, "height": 680}, "has_touch": True, "is_mobile": True}
         take_bell(browser, address, "bell-phone.png", "light", device_scale_factor=2, **phone)
+        take_dashboard(browser, Path(directory) / "shop", save)
 
 
 if __name__ == "__main__":

@@ -68,8 +68,11 @@ class Instance:
 
 
 @contextlib.contextmanager
-def running_instance(directory: Path, **settings: str) -> Iterator[Instance]:
-    """Run a gateway whose project has users, notifications, deliveries and a broadcast."""
+def running_instance(directory: Path, *providers: str, is_empty: bool = False, **settings: str) -> Iterator[Instance]:
+    """Run a gateway whose project has users, notifications and deliveries, or nothing if `is_empty`.
+
+    `providers` are addresses of other providers, in the form of INBOX_PROVIDER_URLS.
+    """
     file = directory / "password"
     file.write_text(f"{PASSWORD}\n")
     # HTTP without TLS: loading the certificate authorities would take 30 ms for each client.
@@ -79,7 +82,7 @@ def running_instance(directory: Path, **settings: str) -> Iterator[Instance]:
             "INBOX_ADMIN_EMAIL": f"{OWNER}@example.com",
             "INBOX_ADMIN_PASSWORD_FILE": str(file),
             "INBOX_DELIVERY_WORKERS": "1",
-            "INBOX_PROVIDER_URLS": f"sendgrid={mail.url},slack=http://127.0.0.1:1",
+            "INBOX_PROVIDER_URLS": ",".join((f"sendgrid={mail.url}", "slack=http://127.0.0.1:1", *providers)),
             **settings,
         }
         with (
@@ -88,7 +91,8 @@ def running_instance(directory: Path, **settings: str) -> Iterator[Instance]:
         ):
             instance = Instance(gateway, mail, backend, {})
             sign_in(instance)
-            seed(instance)
+            if not is_empty:
+                seed(instance)
             yield instance
 
 
