@@ -60,6 +60,19 @@ def test_filters_are_in_the_address_and_can_be_cleared(viewer: Dashboard, invoic
     viewer.wait()
 
 
+def test_a_rare_category_is_found_although_many_notifications_lie_before_it(
+    viewer: Dashboard, instance: Instance
+) -> None:
+    category = f"rare{uuid4().hex[:8]}"
+    instance.send("A rare one", "ada", category=category)
+    for _ in range(110):  # more than one request of a page examines
+        instance.send("A usual one", "grace")
+    wait_for(lambda: bool(sent(instance, broadcast="false", limit="100")), "the list", 20)
+    viewer.open("notifications", category=category)
+    expect(viewer.main.get_by_role("row", name="A rare one")).to_be_visible()
+    viewer.wait()
+
+
 def test_a_notification_is_sent_again_to_the_same_users(editor: Dashboard, instance: Instance, invoice: str) -> None:
     editor.open(f"notifications/{invoice}")
     editor.button("Send again").click()

@@ -127,22 +127,36 @@ export function CursorTable<T>({ list, empty, what, filters, ...table }: CursorT
   );
 }
 
+/** How many parts without an item are loaded one after the other before somebody has to ask for more. */
+const EMPTY_PARTS = 20;
+
 function More<T>({ list }: { list: CursorList<T> }) {
   const end = useRef<HTMLDivElement>(null);
   const more = useRef(list.more);
   more.current = list.more;
   const count = list.items?.length;
+  const automatic = useRef({ count, parts: 0 });
   useEffect(() => {
-    if (!end.current) return;
-    const observer = new IntersectionObserver((entries) => entries.some((entry) => entry.isIntersecting) && more.current(), {
-      rootMargin: "200px",
-    });
+    if (!end.current || list.loadingMore) return;
+    if (automatic.current.count !== count) automatic.current = { count, parts: 0 };
+    const observer = new IntersectionObserver(
+      (entries) => {
+        if (automatic.current.parts > EMPTY_PARTS || !entries.some((entry) => entry.isIntersecting)) return;
+        automatic.current.parts += 1;
+        more.current();
+      },
+      { rootMargin: "200px" },
+    );
     observer.observe(end.current);
     return () => observer.disconnect();
-  }, [count]);
+  }, [count, list.loadingMore]);
+  const ask = () => {
+    automatic.current.parts = 0;
+    list.more();
+  };
   return (
     <div class="more" ref={end}>
-      <Button kind="quiet" busy={list.loadingMore} onClick={list.more}>
+      <Button kind="quiet" busy={list.loadingMore} onClick={ask}>
         {list.loadingMore ? t("Loading…") : t("Load more")}
       </Button>
     </div>

@@ -37,10 +37,10 @@ export default function Broadcasts({ projectId, rest }: ScreenProps) {
   const hrefTo = (id: string | null) => `projects/${projectId}/broadcasts${id ? `/${id}` : ""}`;
   const columns: Column<Broadcast>[] = [
     { title: t("Title"), render: (each) => each.title, wrap: true },
-    { title: t("Status"), render: (each) => <StatusCell projectId={projectId} broadcast={each} />, width: "170px" },
+    { title: t("Status"), render: (each) => <StatusCell projectId={projectId} broadcast={each} />, width: "140px" },
     { title: t("Audience"), render: (each) => audienceOf(each), width: "20%", wide: true },
     { title: t("Category"), render: (each) => (each.category ? <Badge>{each.category}</Badge> : <span class="quiet">–</span>), width: "14%", wide: true },
-    { title: t("Reached"), align: "end", render: (each) => number(each.status.summary.total - each.status.summary.failures), width: "100px" },
+    { title: t("Reached"), align: "end", render: (each) => number(each.status.summary.total - each.status.summary.failures), width: "84px" },
     { title: t("Failures"), align: "end", render: (each) => <Failures count={each.status.summary.failures} />, width: "90px", wide: true },
     { title: t("Sent"), render: (each) => <Time at={each.created_at} />, width: "120px", wide: true },
   ];

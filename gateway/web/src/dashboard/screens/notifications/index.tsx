@@ -124,7 +124,7 @@ function queryOf({ values }: Filters<Names>) {
   const period = PERIODS[since];
   const isNamed = /^(external_id|email):|^[0-9a-f-]{36}$/i.test(user);
   return {
-    limit: 50,
+    limit: 25,
     category: category || undefined,
     user: user ? (isNamed ? user : `${user.includes("@") ? "email" : "external_id"}:${user}`) : undefined,
     broadcast: kind === "broadcast" ? true : kind === "direct" ? false : undefined,
