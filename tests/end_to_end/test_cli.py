@@ -20,7 +20,7 @@ from click.testing import CliRunner
 from gateway.cli import cli
 from tests.servers import ADMIN, API_KEY, Gateway, running_gateway, user_hmac, wait_for
 
-SECONDS = 30.0
+SECONDS = 100
 
 
 def run(*arguments: str, data_dir: Path | None = None, **environment: str) -> "subprocess.CompletedProcess[str]":

@@ -9,6 +9,16 @@ const DAY = 24 * HOUR;
 /** A time: milliseconds, or a text in the format of RFC 3339. Small numbers are taken for seconds. */
 export type TimeLike = number | string | Date;
 
+const formats = new Map<string, unknown>();
+
+/** Return a format of Intl for the language of the page. Each is made once: that takes longer than to use it. */
+function formatOf<T, Options>(Format: new (language: string, options?: Options) => T, options?: Options): T {
+  const key = `${Format.name} ${textLanguage()} ${JSON.stringify(options)}`;
+  let found = formats.get(key) as T | undefined;
+  if (found === undefined) formats.set(key, (found = new Format(textLanguage(), options)));
+  return found;
+}
+
 /** Return the time as a Date. */
 export function toDate(time: TimeLike): Date {
   return new Date(typeof time === "number" && time < 1e11 ? time * 1000 : time);
@@ -16,7 +26,7 @@ export function toDate(time: TimeLike): Date {
 
 /** Return a number with separators: "1,234". */
 export function number(value: number, options?: Intl.NumberFormatOptions): string {
-  return new Intl.NumberFormat(textLanguage(), options).format(value);
+  return formatOf(Intl.NumberFormat, options).format(value);
 }
 
 /** Return a short form of a number: "12.3K". */
@@ -53,7 +63,7 @@ export function ago(time: TimeLike, now = Date.now()): string {
   const distance = date.getTime() - now;
   const size = Math.abs(distance);
   if (size > 7 * DAY) return dateOnly(date);
-  const format = new Intl.RelativeTimeFormat(textLanguage(), { numeric: "auto", style: "short" });
+  const format = formatOf(Intl.RelativeTimeFormat, { numeric: "auto", style: "short" });
   if (size < 45_000) return size < 10_000 ? format.format(0, "second") : format.format(Math.round(distance / 1000), "second");
   if (size < 50 * MINUTE) return format.format(Math.round(distance / MINUTE), "minute");
   if (size < 22 * HOUR) return format.format(Math.round(distance / HOUR), "hour");
@@ -62,16 +72,16 @@ export function ago(time: TimeLike, now = Date.now()): string {
 
 /** Return the date and the time to the second, in the reader's time zone. */
 export function dateTime(time: TimeLike): string {
-  return new Intl.DateTimeFormat(textLanguage(), { dateStyle: "medium", timeStyle: "medium" }).format(toDate(time));
+  return formatOf(Intl.DateTimeFormat, { dateStyle: "medium", timeStyle: "medium" }).format(toDate(time));
 }
 
 /** Return the date. */
 export function dateOnly(time: TimeLike): string {
-  return new Intl.DateTimeFormat(textLanguage(), { dateStyle: "medium" }).format(toDate(time));
+  return formatOf(Intl.DateTimeFormat, { dateStyle: "medium" }).format(toDate(time));
 }
 
 /** Return the time of day to the second, or to the millisecond. */
 export function clock(time: TimeLike, fractions = false): string {
   const options: Intl.DateTimeFormatOptions = { hour: "2-digit", minute: "2-digit", second: "2-digit", hour12: false };
-  return new Intl.DateTimeFormat(textLanguage(), fractions ? { ...options, fractionalSecondDigits: 3 } : options).format(toDate(time));
+  return formatOf(Intl.DateTimeFormat, fractions ? { ...options, fractionalSecondDigits: 3 } : options).format(toDate(time));
 }
