@@ -21,7 +21,7 @@ def test_a_provider_is_changed_without_its_secret_and_tested(owner: Dashboard) -
     assert saved["from"] == {"email": "shop@example.com", "name": "The shop"}
     owner.field("User").fill("ada@example.com")
     owner.button("Send a test").click()
-    expect(owner.drawer.get_by_role("status").last).to_contain_text("delivered")
+    expect(owner.drawer.get_by_role("status").last).to_contain_text("Delivered")
     assert "Test message" in str(instance.mail.mails[-1])
     assert instance.mail.key not in owner.page.content()
 

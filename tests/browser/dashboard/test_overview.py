@@ -107,6 +107,7 @@ def test_a_viewer_sees_figures_and_failures_and_no_button_that_would_fail(viewer
     step(viewer, "send").locator("summary").click()
     expect(step(viewer, "send")).to_contain_text("$API_SECRET")
     expect(viewer.button("Send it for me")).to_have_count(0)
+    expect(viewer.page.get_by_role("link", name="Keys")).to_have_count(0)
     viewer.open("overview", checklist="0")
     expect(viewer.main.locator(".stat", has_text="Active users this month")).to_contain_text("0.81%")
     health = viewer.main.locator(".health-list")

@@ -46,11 +46,19 @@ def test_an_owner_invites_a_viewer_who_chooses_a_password_once_and_may_change_no
 
 
 def test_an_owner_creates_a_project_changes_it_and_deletes_it_by_its_name(owner: Dashboard) -> None:
-    owner.goto("settings/projects")
-    owner.button("New project").click()
+    owner.goto("settings/audit")
+    owner.page.get_by_role("button", name=re.compile("^Project: ")).click()
+    owner.page.get_by_role("menuitem", name="New project").click()
     owner.drawer.get_by_label("Name").fill("Short-lived")
     owner.button("Create project").click()
     expect(owner.heading("Short-lived")).to_be_visible()
+    created = owner.page.url
+    owner.main.get_by_role("link", name="Open").click()
+    expect(owner.heading("Overview")).to_be_visible()
+    owner.follow("Audit log")
+    expect(owner.button("Project: Short-lived")).to_be_visible()  # the settings lead back to where one was
+    owner.page.goto(created)
+    owner.wait()
     origins = owner.field("Allowed origins")
     origins.fill("https://a.example.com nonsense")
     save = owner.main.get_by_role("button", name="Save").first
@@ -77,6 +85,7 @@ def test_everything_is_found_with_the_keyboard_alone(owner: Dashboard) -> None:
     owner.open("overview")
     press = owner.page.keyboard.press
     press("Control+k")
+    expect(owner.page.get_by_role("combobox", name="Search and commands")).to_be_focused()
     owner.page.keyboard.type("ada@example.com")
     expect(owner.page.get_by_role("option", name=re.compile("Ada Lovelace"))).to_be_visible()
     press("Enter")

@@ -1,9 +1,11 @@
 /** Questions that wait for an answer: `if (await confirm({...}))`. The shell renders `Questions` once. */
 
 import { useState } from "preact/hooks";
+import type { CurlCall } from "../core/curl.ts";
 import { createStore, useStore } from "../core/store.ts";
 import { t } from "../core/text.ts";
 import { Button } from "./button.tsx";
+import { CopyCurl } from "./copy.tsx";
 import { Dialog } from "./dialog.tsx";
 import { TextInput } from "./fields.tsx";
 
@@ -15,6 +17,8 @@ export interface Question {
   danger?: boolean;
   /** What must be typed to agree, such as the name of a project. */
   typed?: string;
+  /** The operation that the button calls. */
+  curl?: CurlCall;
 }
 
 const open = createStore<{ question: Question; answer: (agreed: boolean) => void } | null>(null);
@@ -48,6 +52,7 @@ function QuestionDialog({ question, answer }: { question: Question; answer: (agr
       onClose={() => answer(false)}
       footer={
         <>
+          {question.curl && <CopyCurl call={question.curl} />}
           <Button onClick={() => answer(false)}>{t("Cancel")}</Button>
           <Button kind={question.danger ? "danger" : "primary"} disabled={!allowed} onClick={() => answer(true)}>
             {question.action}

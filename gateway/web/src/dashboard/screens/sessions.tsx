@@ -53,6 +53,7 @@ async function endOthers(): Promise<void> {
     title: t("End all other sessions?"),
     text: t("Other browsers are signed out, and tokens of scripts are refused."),
     action: t("End them"),
+    curl: { method: "DELETE", path: "/admin/api/sessions" },
   });
   if (!agreed) return;
   await adminApi().DELETE("/admin/api/sessions");

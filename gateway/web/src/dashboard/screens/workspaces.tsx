@@ -87,6 +87,7 @@ function Title({ workspace, onClose }: { workspace: Workspace | null; onClose: (
       <Form
         onSubmit={save}
         submit={workspace ? t("Rename") : t("Create workspace")}
+        curl={({ title = "" }) => ({ method: workspace ? "PATCH" : "POST", path: `/admin/api/workspaces${workspace ? `/${workspace.id}` : ""}`, body: { title } })}
         extra={<Button onClick={onClose}>{t("Cancel")}</Button>}
       >
         <TextInput name="title" label={t("Title")} initial={workspace?.title ?? ""} required maxLength={255} autofocus />

@@ -3,6 +3,7 @@
 import type { ComponentType } from "preact";
 import { useState } from "preact/hooks";
 import { data, projectApi } from "../core/api.ts";
+import { lastProject } from "../core/last_project.ts";
 import { navigate, usePlace } from "../core/router.ts";
 import { allows, signOut, useSession } from "../core/session.ts";
 import { t } from "../core/text.ts";
@@ -18,11 +19,12 @@ import { useKeys } from "./keyboard.ts";
 /** The key that is shown for shortcuts: Cmd on a Mac, Ctrl elsewhere. */
 const MODIFIER = /mac|iphone|ipad/i.test(navigator.userAgent) ? "⌘" : "Ctrl";
 
-/** Return the project whose screens are shown, and those screens and the ones of the settings that the role allows. */
+/** Return the project whose screens are shown (the last one, if the address names none), and those screens and the ones of the settings that the role allows. */
 export function useScreens() {
   const { me, projects, project } = useSession();
   const { path } = usePlace();
-  const shown = project ?? (path.startsWith("projects/") ? null : (projects[0] ?? null));
+  const last = projects.find(({ id }) => id === lastProject()) ?? projects[0] ?? null;
+  const shown = project ?? (path.startsWith("projects/") ? null : last);
   const allowed = (screens: readonly Screen[], role: typeof me.role) => screens.filter((screen) => allows(role, screen.role));
   return {
     project: shown,

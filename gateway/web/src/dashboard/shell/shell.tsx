@@ -1,6 +1,7 @@
 /** The frame around every screen: the sidebar, the bar at the top, and the screen that the address names. */
 
 import { useEffect, useRef } from "preact/hooks";
+import { lastProject, rememberProject } from "../core/last_project.ts";
 import { navigate, usePlace } from "../core/router.ts";
 import { useSession } from "../core/session.ts";
 import { t } from "../core/text.ts";
@@ -64,22 +65,4 @@ export function Shell() {
 function skip(event: Event): void {
   event.preventDefault();
   document.getElementById("main")?.focus();
-}
-
-const KEY = "inbox-admin-project";
-
-function lastProject(): string | null {
-  try {
-    return localStorage.getItem(KEY);
-  } catch {
-    return null; // Storage is blocked.
-  }
-}
-
-function rememberProject(id: string): void {
-  try {
-    localStorage.setItem(KEY, id);
-  } catch {
-    // Storage is blocked. The first project is shown next time.
-  }
 }

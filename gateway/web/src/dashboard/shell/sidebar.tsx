@@ -2,7 +2,7 @@
 
 import type { RefObject } from "preact";
 import { navigate, usePlace } from "../core/router.ts";
-import { signOut, useSession } from "../core/session.ts";
+import { allows, signOut, useSession } from "../core/session.ts";
 import { t } from "../core/text.ts";
 import { setTheme, type Theme, useTheme } from "../core/theme.ts";
 import { Icon, type IconName } from "../kit/icons.tsx";
@@ -51,16 +51,17 @@ function Links({ area, screens, here }: { area: string; screens: readonly Screen
 }
 
 function ProjectSwitcher({ screen }: { screen: Screen | undefined }) {
-  const { projects, project } = useSession();
-  const shown = project ?? projects[0];
+  const { me, projects } = useSession();
+  const { project: shown } = useScreens();
   const path = (screen ?? PROJECT_SCREENS[0])?.path ?? "";
   const items = projects.map((each) => ({
     label: each.name,
     checked: each.id === shown?.id,
     onSelect: () => navigate(`projects/${each.id}/${path}`),
   }));
+  const more = allows(me.role, "admin") ? [{ label: t("New project"), icon: "plus" as const, href: "settings/projects?new=1" }] : [];
   return (
-    <Menu label={t("Project: {name}", { name: shown?.name ?? t("none") })} items={items} class="switcher">
+    <Menu label={t("Project: {name}", { name: shown?.name ?? t("none") })} items={[...items, ...more]} class="switcher">
       <span class="avatar" aria-hidden="true" data-letter={(shown?.name ?? "?").slice(0, 1).toUpperCase()} />
       <span class="name">{shown?.name ?? t("No project")}</span>
       <Icon name="switch" />

@@ -89,6 +89,7 @@ function Changes({ admin, onClose }: { admin: Admin; onClose: () => void }) {
       text: t("All sessions end at once. What this person did stays in the audit log."),
       action: t("Remove"),
       danger: true,
+      curl: { method: "DELETE", path: `/admin/api/admins/${admin.id}` },
     });
     if (!agreed) return;
     await adminApi().DELETE("/admin/api/admins/{admin_id}", { params });
@@ -100,7 +101,7 @@ function Changes({ admin, onClose }: { admin: Admin; onClose: () => void }) {
   return (
     <>
       <Card title={t("Change")} text={t("Other roles end all sessions of this person.")}>
-        <Form onSubmit={save} submit={t("Save")} submitKind="secondary">
+        <Form onSubmit={save} submit={t("Save")} submitKind="secondary" curl={({ name: newName = "" }) => ({ method: "PATCH", path: `/admin/api/admins/${admin.id}`, body: { name: newName, roles } })}>
           <TextInput name="name" label={t("Name")} initial={admin.name} maxLength={255} />
           <RolesField roles={roles} onRoles={setRoles} />
         </Form>

@@ -47,6 +47,7 @@ export function ConfigDrawer({ projectId, provider, state, onClose, onChange }: 
       text: t("The configuration is deleted with its secrets. Nothing more is sent by it."),
       action: t("Remove"),
       danger: true,
+      curl: { method: "DELETE", path },
     });
     if (!agreed) return;
     await request("DELETE", `api/projects/${projectId}${path}`);

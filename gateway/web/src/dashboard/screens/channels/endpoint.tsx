@@ -65,6 +65,7 @@ export function EndpointDrawer({ projectId, id, onClose, onChange }: EndpointPro
       title: t("Rotate the signing secret?"),
       text: t("Messages are signed with the former secret as well for a day, so that you can replace it on your server."),
       action: t("Rotate"),
+      curl: { method: "POST", path: `${path}/rotate`, body: {} },
     });
     if (!agreed) return;
     setSecret((await data(api.POST("/v2/webhooks/endpoints/{endpoint_id}/rotate", { params, body: {} }))).secret);

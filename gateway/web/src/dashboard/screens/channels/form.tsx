@@ -24,15 +24,17 @@ interface ConfigFormProps {
 export function ConfigForm({ projectId, provider, fields, saved, onSaved }: ConfigFormProps) {
   const [mode, choose] = useState(provider.name === "fcm" && saved === undefined ? "json" : "form");
 
-  async function save(texts: Record<string, string>): Promise<void> {
-    let config: unknown;
+  function configIn(texts: Record<string, string>): unknown {
     try {
-      config = mode === "json" ? JSON.parse(texts.json ?? "") : configOf(fields, texts, saved);
+      return mode === "json" ? JSON.parse(texts.json ?? "") : configOf(fields, texts, saved);
     } catch (error) {
       const message = t("This is not valid JSON: {why}", { why: error instanceof Error ? error.message : "" });
       throw new ApiFailure({ message, fields: { json: message } });
     }
-    await request("PUT", `api/projects/${projectId}/v2/integrations/${provider.name}`, config);
+  }
+
+  async function save(texts: Record<string, string>): Promise<void> {
+    await request("PUT", `api/projects/${projectId}/v2/integrations/${provider.name}`, configIn(texts));
     toast(t("{name} is saved", { name: provider.title }), "ok");
     onSaved();
   }
@@ -45,7 +47,7 @@ export function ConfigForm({ projectId, provider, fields, saved, onSaved }: Conf
   return (
     <section class="part">
       <Tabs segmented label={t("Configuration as")} tabs={tabs} value={mode} onChange={choose} />
-      <Form key={mode} onSubmit={save} submit={t("Save")}>
+      <Form key={mode} onSubmit={save} submit={t("Save")} curl={(texts) => ({ method: "PUT", path: `/v2/integrations/${provider.name}`, body: configIn(texts) })}>
         {mode === "json" ? (
           <Textarea name="json" label={t("Configuration")} initial={saved === undefined ? "" : JSON.stringify(saved, null, 2)} rows={12} hint={hint} mono />
         ) : (

@@ -21,6 +21,22 @@ function named(text: string): string {
   return name.includes("@") ? `email:${name}` : `external_id:${name}`;
 }
 
+/** Return the word for the outcome of a test. */
+function outcomeName(outcome: string): string {
+  const names: Record<string, string> = {
+    delivered: t("Delivered"),
+    handed: t("With the provider"),
+    no_destination: t("The user has no such destination"),
+    dead: t("No such destination"),
+    refused: t("Refused"),
+    misconfigured: t("The provider refuses the configuration"),
+    retry: t("Failed for now"),
+    throttled: t("The provider asks for a slower rate"),
+    unknown: t("Unknown"),
+  };
+  return names[outcome] ?? outcome;
+}
+
 function toneOf(outcome: string): Tone {
   if (outcome === "delivered" || outcome === "handed") return "ok";
   return ["retry", "throttled", "unknown", "no_destination"].includes(outcome) ? "warning" : "danger";
@@ -40,14 +56,14 @@ export function TestForm({ projectId, provider }: { projectId: string; provider:
     <section class="part">
       <h3>{t("Send a test")}</h3>
       <p class="quiet small">{t("One message is sent to a user at once, past preferences and delivery configs. Nothing of it is stored.")}</p>
-      <Form onSubmit={send} submit={t("Send a test")} submitKind="secondary">
+      <Form onSubmit={send} submit={t("Send a test")} submitKind="secondary" curl={({ user = "" }) => ({ method: "POST", path: `/v2/delivery/tests/${provider.name}`, body: { user: named(user) } })}>
         <TextInput name="user" label={t("User")} placeholder={t("Email, external id or id")} required />
       </Form>
       {result && (
         <div role="status">
           <Note tone={toneOf(result.outcome) === "neutral" ? "info" : (toneOf(result.outcome) as "ok" | "warning" | "danger")}>
             <p>
-              <Status tone={toneOf(result.outcome)}>{result.outcome}</Status> {result.code && <code>{result.code}</code>}
+              <Status tone={toneOf(result.outcome)}>{outcomeName(result.outcome)}</Status> {result.code && <code>{result.code}</code>}
             </p>
             <p class="result-text">{result.message}</p>
           </Note>

@@ -10,7 +10,6 @@ import { t } from "../../core/text.ts";
 import { useParam, withParams } from "../../core/url_state.ts";
 import { Badge, Status } from "../../kit/badge.tsx";
 import { Button } from "../../kit/button.tsx";
-import { CopyCurl } from "../../kit/copy.tsx";
 import { Dialog } from "../../kit/dialog.tsx";
 import { TextInput } from "../../kit/fields.tsx";
 import { Form } from "../../kit/form.tsx";
@@ -68,10 +67,15 @@ export function OutgoingWebhooks({ projectId }: { projectId: string }) {
 function NewEndpoint({ projectId, onClose, onDone }: { projectId: string; onClose: () => void; onDone: () => void }) {
   const [secret, setSecret] = useState("");
 
-  async function create({ url = "", event_types = "", description = "" }: Record<string, string>): Promise<void> {
-    const types = event_types.split(/[\s,]+/).filter(Boolean) as EventTypes;
+  const bodyOf = ({ url = "", event_types = "", description = "" }: Record<string, string>) => ({
+    url,
+    event_types: event_types.split(/[\s,]+/).filter(Boolean) as EventTypes,
+    description: description || undefined,
+  });
+
+  async function create(values: Record<string, string>): Promise<void> {
     try {
-      const created = await data(projectApi(projectId).POST("/v2/webhooks/endpoints", { body: { url, event_types: types, description: description || undefined } }));
+      const created = await data(projectApi(projectId).POST("/v2/webhooks/endpoints", { body: bodyOf(values) }));
       setSecret(created.secret);
       onDone();
     } catch (error) {
@@ -80,11 +84,11 @@ function NewEndpoint({ projectId, onClose, onDone }: { projectId: string; onClos
   }
 
   return (
-    <Dialog title={t("New endpoint")} onClose={onClose} actions={<CopyCurl call={{ method: "POST", path: "/v2/webhooks/endpoints", body: { url: "https://example.com/hooks/inbox" } }} />}>
+    <Dialog title={t("New endpoint")} onClose={onClose}>
       {secret ? (
         <SecretOnce secret={secret} onClose={onClose} />
       ) : (
-        <Form onSubmit={create} submit={t("Create")} extra={<Button onClick={onClose}>{t("Cancel")}</Button>}>
+        <Form onSubmit={create} submit={t("Create")} curl={(values) => ({ method: "POST", path: "/v2/webhooks/endpoints", body: bodyOf(values) })} extra={<Button onClick={onClose}>{t("Cancel")}</Button>}>
           <TextInput name="url" type="url" label={t("Address")} placeholder="https://example.com/hooks/inbox" required autofocus />
           <TextInput name="event_types" label={t("Event types")} hint={t("Such as notification.read or user.*, separated by spaces. Without any, it gets all.")} mono optional />
           <TextInput name="description" label={t("Description")} maxLength={255} optional />

@@ -117,7 +117,7 @@ function ProgressBar({ sent, expected }: { sent: Sent; expected: number }) {
         </span>
       </div>
       <div
-        class="progress"
+        class="sending-bar"
         role="progressbar"
         aria-label={t("Recipients")}
         aria-valuemin={0}

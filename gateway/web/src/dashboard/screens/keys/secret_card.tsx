@@ -33,6 +33,8 @@ const OVERLAPS = [
   [2_592_000, t("After 30 days")],
 ] as const;
 
+const rotation = (overlap: string) => ({ overlap_seconds: Number(overlap) });
+
 export function SecretCard({ project, onChange }: { project: ProjectKeys; onChange: () => void }) {
   const [secret, setSecret] = useState<string>();
   const [rotating, setRotating] = useState(false);
@@ -51,8 +53,7 @@ export function SecretCard({ project, onChange }: { project: ProjectKeys; onChan
   }
 
   async function rotate({ overlap = "0" }: Record<string, string>): Promise<void> {
-    const body = { overlap_seconds: Number(overlap) };
-    const found = await data(adminApi().POST("/admin/api/projects/{project_id}/secret/rotate", { params, body }));
+    const found = await data(adminApi().POST("/admin/api/projects/{project_id}/secret/rotate", { params, body: rotation(overlap) }));
     setRotating(false);
     setSecret(found.api_secret);
     toast(t("The secret is new. Copy it into your backend."), "ok");
@@ -96,7 +97,13 @@ export function SecretCard({ project, onChange }: { project: ProjectKeys; onChan
       {project.former_secret_ends_at !== null && <FormerSecret project={project} endsAt={project.former_secret_ends_at} onChange={onChange} />}
       {rotating && (
         <Dialog title={t("Rotate the API secret")} onClose={() => setRotating(false)}>
-          <Form onSubmit={rotate} submit={t("Rotate")} submitKind="danger" extra={<Button onClick={() => setRotating(false)}>{t("Cancel")}</Button>}>
+          <Form
+            onSubmit={rotate}
+            submit={t("Rotate")}
+            submitKind="danger"
+            curl={({ overlap = "0" }) => ({ method: "POST", path: `${base}/rotate`, body: rotation(overlap) })}
+            extra={<Button onClick={() => setRotating(false)}>{t("Cancel")}</Button>}
+          >
             <p>{t("The project gets a new secret. Until the old one ends, both are accepted, so that you can change your backend without a gap.")}</p>
             <Select
               name="overlap"
@@ -125,6 +132,7 @@ function FormerSecret({ project, endsAt, onChange }: { project: ProjectKeys; end
       text: t("Calls with it are refused, and so are the HMACs and tokens that it has signed. Their live connections close."),
       action: t("End the old secret"),
       danger: true,
+      curl: { method: "DELETE", path: `/admin/api/projects/${project.id}/secret/former` },
     });
     if (!agreed) return;
     await adminApi().DELETE("/admin/api/projects/{project_id}/secret/former", { params: { path: { project_id: project.id } } });

@@ -46,6 +46,7 @@ export function TokensCard({ projectId }: { projectId: string }) {
       text: t("Calls with it are refused from now on."),
       action: t("Discard the token"),
       danger: true,
+      curl: { method: "DELETE", path: `${PATH}/${id}` },
     });
     if (!agreed) return;
     await projectApi(projectId).DELETE("/v2/jwt/project/{token_id}", { params: { path: { token_id: id } } });
@@ -98,9 +99,10 @@ export function TokensCard({ projectId }: { projectId: string }) {
 function IssueDialog({ projectId, onClose, onIssued }: { projectId: string; onClose: () => void; onIssued: () => void }) {
   const [token, setToken] = useState<string>();
 
-  async function issue({ name = "", expiry = "" }: Record<string, string>): Promise<void> {
-    const body = { name: name.trim(), expiry: Number(expiry) };
-    const issued = await data(projectApi(projectId).POST(PATH, { body }));
+  const bodyOf = ({ name = "", expiry = "" }: Record<string, string>) => ({ name: name.trim(), expiry: Number(expiry) });
+
+  async function issue(values: Record<string, string>): Promise<void> {
+    const issued = await data(projectApi(projectId).POST(PATH, { body: bodyOf(values) }));
     setToken(issued.token);
     onIssued();
   }
@@ -114,7 +116,7 @@ function IssueDialog({ projectId, onClose, onIssued }: { projectId: string; onCl
     );
   return (
     <Dialog title={t("Issue a project token")} onClose={onClose}>
-      <Form onSubmit={issue} submit={t("Issue")}>
+      <Form onSubmit={issue} submit={t("Issue")} curl={(values) => ({ method: "POST", path: PATH, body: bodyOf(values) })}>
         <TextInput name="name" label={t("What it is for")} required maxLength={255} autofocus placeholder={t("Billing service")} />
         <Select name="expiry" label={t("It ends")} initial={String(90 * DAY)} options={EXPIRIES.map(([seconds, label]) => ({ value: String(seconds), label }))} />
       </Form>

@@ -34,7 +34,7 @@ export function SendStep({ projectId, place, setUser, refetch, hints }: SendStep
           {t("API key")} <Copy text={place.apiKey} label={t("Copy the API key")} />
         </span>
         <span>
-          {t("API secret")} <code>$API_SECRET</code> <a href={`projects/${projectId}/keys`}>{t("Show it under Keys")}</a>
+          {t("API secret")} <code>$API_SECRET</code> {can("admin") && <a href={`projects/${projectId}/keys`}>{t("Show it under Keys")}</a>}
         </span>
       </div>
       <TextInput label={t("Send it to the user")} value={place.user} onValue={setUser} maxLength={255} mono />
@@ -46,7 +46,7 @@ export function SendStep({ projectId, place, setUser, refetch, hints }: SendStep
           </Button>
         )}
         <span class="quiet" role="status">
-          {sent ? t("Accepted. It counts once it is stored in the inbox.") : t("Or run the command in a terminal where $API_SECRET is set.")}
+          {sent ? t("Accepted. It counts once it is stored in the inbox.") : can("editor") ? t("Or run the command in a terminal where $API_SECRET is set.") : t("Run the command in a terminal where $API_SECRET is set.")}
         </span>
       </div>
       {reasons.map(({ text, remedy }) => (

@@ -13,7 +13,7 @@ export function Waiting({ text, reasons }: { text: string; reasons: readonly Rea
   }, []);
   const shown = impatient ? reasons : reasons.filter(({ prompt }) => prompt);
   return (
-    <div class="waiting" role="status">
+    <div class="awaited" role="status">
       <p>
         <span class="pulse" aria-hidden="true" />
         {text}

@@ -1,12 +1,12 @@
 /** The projects: a list, a new one, and the settings of one. */
 
-import { useState } from "preact/hooks";
 import { adminApi, data } from "../../core/api.ts";
 import { toast } from "../../core/live_region.ts";
 import { useCursorList } from "../../core/query.ts";
 import { navigate } from "../../core/router.ts";
 import { loadSession, useSession } from "../../core/session.ts";
 import { t } from "../../core/text.ts";
+import { useParam } from "../../core/url_state.ts";
 import { Badge, Status } from "../../kit/badge.tsx";
 import { Button } from "../../kit/button.tsx";
 import { Copy, CopyCurl } from "../../kit/copy.tsx";
@@ -39,14 +39,14 @@ export default function Projects({ rest: [id] }: ScreenProps) {
 
 function List() {
   const { can } = useSession();
-  const [isCreating, setCreating] = useState(false);
+  const [isNew, setNew] = useParam("new", { push: true });
   const list = useCursorList("settings projects", async (after, signal) => {
     const query = { limit: 50, ...(after ? { starting_after: after } : {}) };
     const page = await data(adminApi().GET("/admin/api/projects", { params: { query }, signal }));
     return { items: page.data, next: page.next };
   });
   const create = can("admin") && (
-    <Button kind="primary" icon="plus" onClick={() => setCreating(true)}>
+    <Button kind="primary" icon="plus" onClick={() => setNew("1")}>
       {t("New project")}
     </Button>
   );
@@ -70,7 +70,7 @@ function List() {
         what={t("The projects could not be loaded")}
         empty={<Empty icon="folder" title={t("No projects yet")} action={create} />}
       />
-      {isCreating && <NewProject onClose={() => setCreating(false)} />}
+      {isNew && can("admin") && <NewProject onClose={() => setNew(null)} />}
     </Page>
   );
 }

@@ -162,6 +162,7 @@ function Deletion({ project }: { project: AdminProject }) {
       action: t("Delete project"),
       danger: true,
       typed: project.name,
+      curl: { method: "DELETE", path: `/admin/api/projects/${project.id}` },
     });
     if (!agreed) return;
     await adminApi().DELETE("/admin/api/projects/{project_id}", { params: { path: { project_id: project.id } } });

@@ -35,6 +35,7 @@ export function UserActions({ projectId, user, onChange }: ActionsProps) {
       text: t("Every token of {name} that was issued until now is refused, and connections that were opened with one are closed. HMACs stay valid.", { name: displayName(user) }),
       action: t("Revoke tokens"),
       danger: true,
+      curl: { method: "POST", path: `/users/${user.id}/revoke_tokens`, body: {} },
     });
     if (!agreed) return;
     await projectApi(projectId).POST("/users/{user}/revoke_tokens", { params, body: {} });
@@ -50,6 +51,7 @@ export function UserActions({ projectId, user, onChange }: ActionsProps) {
       action: t("Delete user"),
       danger: true,
       typed: user.external_id ?? user.email ?? user.id,
+      curl: { method: "DELETE", path: `/v2/users/${user.id}` },
     });
     if (!agreed) return;
     await projectApi(projectId).DELETE("/v2/users/{user}", { params });

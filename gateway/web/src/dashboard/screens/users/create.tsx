@@ -74,7 +74,7 @@ export function CreateUser({ projectId, onClose }: { projectId: string; onClose:
   }
   return (
     <Dialog title={t("New user")} onClose={onClose}>
-      <Form onSubmit={create} submit={t("Create user")} extra={<Button onClick={onClose}>{t("Cancel")}</Button>}>
+      <Form onSubmit={create} submit={t("Create user")} curl={(values) => ({ method: "POST", path: "/v2/users", body: attributesOf(values) })} extra={<Button onClick={onClose}>{t("Cancel")}</Button>}>
         <Fields />
       </Form>
     </Dialog>
@@ -96,7 +96,7 @@ export function EditUser({ projectId, user, onClose }: { projectId: string; user
   }
   return (
     <Dialog title={t("Edit user")} onClose={onClose}>
-      <Form onSubmit={save} submit={t("Save")} extra={<Button onClick={onClose}>{t("Cancel")}</Button>}>
+      <Form onSubmit={save} submit={t("Save")} curl={(values) => ({ method: "PUT", path: `/users/${user.id}`, body: { user: attributesOf(values) } })} extra={<Button onClick={onClose}>{t("Cancel")}</Button>}>
         <Fields user={user} />
       </Form>
     </Dialog>

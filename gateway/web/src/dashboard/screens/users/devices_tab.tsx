@@ -48,6 +48,7 @@ function Devices({ projectId, user, tokens, onChange }: { projectId: string; use
       text: t("Nothing is sent to it until the app or browser of the user registers it again."),
       action: t("Discard"),
       danger: true,
+      curl: { method: "DELETE", path: `/v2/users/${user.id}/channels/${token.kind}/tokens/${token.id}` },
     });
     if (!agreed) return;
     await request("DELETE", `api/projects/${projectId}/v2/users/${user.id}/channels/${token.kind}/tokens/${token.id}`);

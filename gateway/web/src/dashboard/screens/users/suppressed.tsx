@@ -25,6 +25,7 @@ export function Suppressed({ projectId, user, suppressed, onChange }: Suppressed
       title: t("Send to this address again?"),
       text: t("Do this only if you know that the address works, and that its owner wants the messages. A provider may block you for messages that nobody wants."),
       action: t("Release"),
+      curl: { method: "DELETE", path: `/v2/users/${user.id}/channels/${channel}/suppressions` },
     });
     if (!agreed) return;
     await projectApi(projectId).DELETE("/v2/users/{user}/channels/{channel}/suppressions", { params: { path: { user: user.id, channel } } });

@@ -92,7 +92,7 @@ function Who({ user, online }: { user: ProjectUser; online: ComponentChildren })
           [t("Email"), user.email && <Copy text={user.email} />],
           ...(numbers.length ? ([[t("Phone"), numbers.join(", ")]] as const) : []),
           [t("Created"), <Time at={user.created_at} />],
-          [t("Last seen"), <span class="seen"><Time at={user.last_seen_at} /> {online}</span>],
+          [t("Last seen"), <span class="last-seen"><Time at={user.last_seen_at} /> {online}</span>],
           [t("Last notified"), <Time at={user.last_notified_at} />],
         ]}
       />
