@@ -288,7 +288,7 @@ class Worker:
             questions=self.questions,
             connection_tails=self.connection_tails,
             idempotency=self.idempotency,
-            admin=AdminParts(self.settings, self.client),
+            admin=AdminParts(self.settings, self.client, self._operators_outbound),
             senders=senders_of(
                 self.settings, self.provider_clients, InstallationStore(self.client, self.settings.secret_key)
             ),

@@ -4,6 +4,7 @@ import difflib
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import MISSING, Field, dataclass, field, fields
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +18,15 @@ from gateway.domain.proxy import read_public_url
 from gateway.domain.redis_address import SCHEMES, redis_address_fault
 from gateway.domain.retention import MAX_ITEMS, MAX_SECONDS, ItemRetention
 from gateway.domain.service_links import is_service_link
+from gateway.domain.sso_roles import read_sso_roles
 
 PREFIX = "INBOX_"
 
 NO_SETTINGS = frozenset(("INBOX_ADMIN_TOKEN",))
 """Variables with this prefix that are for scripts, which the dashboard's curl commands are."""
+
+SSO_PACKAGES = ("authlib", "joserfc")
+"""The packages of the extra `sso`."""
 
 REDIS_SCHEMES = tuple(f"{scheme}://" for scheme in SCHEMES)
 
@@ -84,6 +89,40 @@ def _host(text: str) -> str:
         text = text[1:-1]  # as in a URL
     if "/" in text or text.count(":") == 1 or text != text.strip():
         raise ValueError(f"must be an address or a name alone, such as 127.0.0.1, not {text!r}; INBOX_PORT is the port")
+    return text
+
+
+def _issuer_fault(text: str) -> str:
+    if re.fullmatch(rf"https://{HOST_PATTERN}(:{PORT_PATTERN})?(/[!-~]*)?", text) and not set("?#") & set(text):
+        return ""
+    if re.fullmatch(rf"http://(localhost|127\.0\.0\.1|\[::1\])(:{PORT_PATTERN})?(/[!-~]*)?", text):
+        return ""  # a provider on this machine
+    return "must be an https address without a query, such as https://login.example.com/realms/main"
+
+
+def _secret_file(text: str) -> str:
+    try:
+        has_secret = bool(first_line(text))
+    except (OSError, UnicodeDecodeError):
+        has_secret = False
+    if not has_secret:
+        raise ValueError(f"must be a file whose first line is the secret, not {text!r}")
+    return text
+
+
+def first_line(path: str) -> str:
+    """Return the secret in a file. Raises OSError and UnicodeDecodeError."""
+    return Path(path).read_text().partition("\n")[0].strip()
+
+
+def _scopes(text: str) -> str:
+    if "openid" not in text.split():
+        raise ValueError(f"must have the scope openid, not {text!r}")
+    return " ".join(text.split())
+
+
+def _role_mapping(text: str) -> str:
+    read_sso_roles(text)
     return text
 
 
@@ -201,6 +240,24 @@ class Settings:
         "Email of an owner of the dashboard who is created at start. An existing admin is not changed.",
     )
     admin_password_file: str = _setting("", "File whose first line is the password with which this owner is created.")
+    oidc_issuer: str = _setting(
+        "",
+        "Issuer of the OpenID Connect provider by which people sign in to the dashboard, such as "
+        "`https://login.example.com/realms/main`. It needs the extra `sso`.",
+        read=_without(_issuer_fault),
+    )
+    oidc_client_id: str = _setting("", "Id of the gateway at this provider.")
+    oidc_client_secret_file: str = _setting(
+        "", "File whose first line is the secret of the gateway at this provider.", read=_secret_file
+    )
+    oidc_name: str = _setting("", "Name of this provider on the login page; by default `single sign-on`.")
+    oidc_scopes: str = _setting("openid email profile", "Scopes that the gateway asks this provider for.", read=_scopes)
+    oidc_roles: str = _setting(
+        "",
+        "Claim and values that grant roles, such as `groups:inbox-admins=admin,shop=editor@2`, where 2 is a workspace. "
+        "If unset, only people who were invited can sign in by this provider.",
+        read=_role_mapping,
+    )
     audit_entries: int = _setting(
         100_000,
         "Entries kept in the audit log of the dashboard, in all and of each project. 0 keeps all.",
@@ -413,6 +470,7 @@ def _contradictions(values: Mapping[str, Any]) -> Iterator[str]:
         yield "INBOX_ADMIN_EMAIL and INBOX_ADMIN_PASSWORD_FILE belong together: set both or neither"
     if values.get("admin_host") and not values.get("admin_port"):
         yield "INBOX_ADMIN_HOST needs INBOX_ADMIN_PORT: the dashboard is otherwise served on INBOX_HOST and INBOX_PORT"
+    yield from _sso_contradictions(values)
     own, durability, memory_mb = values.get("redis_url"), values.get("durability"), values.get("valkey_memory_mb", 0)
     if own and durability in ("memory", "disk"):
         yield (
@@ -425,6 +483,16 @@ def _contradictions(values: Mapping[str, Any]) -> Iterator[str]:
         yield "INBOX_VALKEY_MEMORY_MB is for the bundled Valkey: with INBOX_REDIS_URL, set maxmemory on that server"
     if 0 < memory_mb < MIN_VALKEY_MEMORY_MB:
         yield f"INBOX_VALKEY_MEMORY_MB must be 0 or at least {MIN_VALKEY_MEMORY_MB}, not {memory_mb}"
+
+
+def _sso_contradictions(values: Mapping[str, Any]) -> Iterator[str]:
+    needed = ("oidc_issuer", "oidc_client_id", "oidc_client_secret_file")
+    given = [name for name in (*needed, "oidc_name", "oidc_roles") if values.get(name)]
+    missing = [variable(name) for name in needed if not values.get(name)]
+    if given and missing:
+        yield f"{variable(given[0])} needs {' and '.join(missing)} too: single sign-on has all three, or none"
+    if given and any(find_spec(name) is None for name in SSO_PACKAGES):
+        yield f"{variable(given[0])} needs packages that are not installed: pip install 'inbox-gateway[sso]'"
 
 
 def default_of(item: "Field[Any]") -> Any:

@@ -1,12 +1,23 @@
 """Reading settings: names, types, bounds, and error messages."""
 
 import dataclasses
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from gateway.settings import PREFIX, REDIS_SCHEMES, Settings, SettingsError, default_of, load_settings, variable
+from gateway.settings import (
+    PREFIX,
+    REDIS_SCHEMES,
+    Settings,
+    SettingsError,
+    default_of,
+    first_line,
+    load_settings,
+    variable,
+)
 from tests.stubs.certificates import make_certificates
 
 FIELDS = dataclasses.fields(Settings)
@@ -345,3 +356,58 @@ def test_every_setting_is_explained_and_its_default_is_valid(field: "dataclasses
     default = default_of(field)
     text = ",".join(default) if isinstance(default, tuple) else str(default)
     assert load_settings({variable(field.name): text}) == Settings()
+
+
+def test_single_sign_on_is_set_as_a_whole(tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("s3cret\nignored\n")
+    given = {
+        "INBOX_OIDC_ISSUER": "https://login.example.com/realms/main",
+        "INBOX_OIDC_CLIENT_ID": "inbox",
+        "INBOX_OIDC_CLIENT_SECRET_FILE": str(secret),
+    }
+    roles = "groups:inbox-admins=admin,shop=editor@2"
+    settings = load_settings(given | {"INBOX_OIDC_SCOPES": "openid  groups", "INBOX_OIDC_ROLES": roles})
+    assert (settings.oidc_scopes, settings.oidc_roles) == ("openid groups", roles)
+    assert first_line(settings.oidc_client_secret_file) == "s3cret"
+    for local in ("http://localhost:8080/realms/main", "http://127.0.0.1:9", "http://[::1]:9/"):
+        assert load_settings(given | {"INBOX_OIDC_ISSUER": local}).oidc_issuer == local
+    for issuer in ("http://login.example.com", "https://login.example.com/?a=b", "login.example.com", "https://a/#b"):
+        assert problems(given | {"INBOX_OIDC_ISSUER": issuer}) == [
+            "INBOX_OIDC_ISSUER must be an https address without a query, such as https://login.example.com/realms/main"
+        ]
+    assert problems({"INBOX_OIDC_NAME": "Example ID", "INBOX_OIDC_CLIENT_ID": "inbox"}) == [
+        (
+            "INBOX_OIDC_CLIENT_ID needs INBOX_OIDC_ISSUER and INBOX_OIDC_CLIENT_SECRET_FILE too: single sign-on has "
+            "all three, or none"
+        )
+    ]
+    assert problems(given | {"INBOX_OIDC_SCOPES": "email"}) == [
+        "INBOX_OIDC_SCOPES must have the scope openid, not 'email'"
+    ]
+    assert problems(given | {"INBOX_OIDC_ROLES": "groups:a=root"})[0].startswith("INBOX_OIDC_ROLES must have roles")
+    secret.write_text("\n")
+    for file in (secret, tmp_path / "missing"):
+        assert problems(given | {"INBOX_OIDC_CLIENT_SECRET_FILE": str(file)}) == [
+            f"INBOX_OIDC_CLIENT_SECRET_FILE must be a file whose first line is the secret, not {str(file)!r}"
+        ]
+
+
+def test_single_sign_on_needs_its_extra_and_the_gateway_does_not() -> None:
+    program = """
+import sys
+sys.modules.update(dict.fromkeys(("authlib", "joserfc")))
+import gateway.app, gateway.cli.serving
+from gateway.settings import SettingsError, load_settings
+load_settings({})
+gateway.app.Worker(load_settings({}))
+try:
+    load_settings({"INBOX_OIDC_CLIENT_ID": "inbox"})
+except SettingsError as problem:
+    print(problem)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[1] == (
+        "INBOX_OIDC_CLIENT_ID needs packages that are not installed: pip install 'inbox-gateway[sso]'"
+    )

@@ -8,6 +8,7 @@ from typing import Any
 from gateway.api.admin import admins, audit, nodes, own_account
 from gateway.api.admin import projects as admin_projects
 from gateway.api.admin import session as admin_session
+from gateway.api.admin import sso as admin_sso
 from gateway.api.admin import workspaces as admin_workspaces
 from gateway.api.core import openapi
 from gateway.api.core.operation import AnyOperation
@@ -125,6 +126,7 @@ OPERATIONS: list[AnyOperation] = [
     *browser_files.OPERATIONS,
     *openapi_document.OPERATIONS,
     *admin_session.OPERATIONS,
+    *admin_sso.OPERATIONS,
     *admin_projects.OPERATIONS,
     *admins.OPERATIONS,
     *own_account.OPERATIONS,

@@ -69,7 +69,7 @@ async def test_a_worker_binds_every_row_in_the_order_of_the_table_and_admits_eve
         contents=ContentStore(client),
         activity=ActiveUsers(client),
         idempotency=IdempotencyStore(client),
-        admin=AdminParts(SETTINGS, client),
+        admin=AdminParts(SETTINGS, client, OutboundHttp(OPERATOR)),
         senders={},
         event_log=event_log,
         events=ProjectEvents(event_log),

@@ -11,7 +11,7 @@ from gateway.domain.errors import ErrorCode, api_error
 from gateway.domain.proxy import Forwarded
 
 NAME = "inbox_admin"
-_SECURE_NAME = f"__Host-{NAME}"
+SIGN_IN_NAME = "inbox_sso"
 _LOOPBACK = re.compile(r"(localhost|127(\.\d+){3}|\[::1\])(:\d+)?")
 
 
@@ -22,18 +22,12 @@ def is_loopback(forwarded: Forwarded) -> bool:
 
 def session_cookie(forwarded: Forwarded, secret: str, seconds: int) -> str:
     """Return the value of `Set-Cookie` that begins a session. Raises ApiError 403 for plain HTTP between machines."""
-    if forwarded.scheme == "https":
-        return f"{_SECURE_NAME}={secret}; Max-Age={seconds}; Path=/; Secure; HttpOnly; SameSite=Lax"
-    if is_loopback(forwarded):
-        return f"{NAME}={secret}; Max-Age={seconds}; Path=/; HttpOnly; SameSite=Lax"
-    raise api_error(ErrorCode.NEEDS_HTTPS)
+    return _set_cookie(forwarded, NAME, secret, seconds)
 
 
 def ended_cookie(forwarded: Forwarded) -> str:
     """Return the value of `Set-Cookie` that removes the cookie."""
-    if forwarded.scheme == "https":
-        return f"{_SECURE_NAME}=; Max-Age=0; Path=/; Secure; HttpOnly; SameSite=Lax"
-    return f"{NAME}=; Max-Age=0; Path=/; HttpOnly; SameSite=Lax"
+    return _removed_cookie(forwarded, NAME)
 
 
 def session_secret(request: ApiRequest, forwarded: Forwarded) -> str:
@@ -42,11 +36,44 @@ def session_secret(request: ApiRequest, forwarded: Forwarded) -> str:
     Without TLS, other servers on the same machine can set cookies too (RFC 6265, 8.5). With two of this name, nobody
     knows which one is the gateway's: neither counts. What cookies of other names contain does not matter.
     """
-    name = _SECURE_NAME if forwarded.scheme == "https" else NAME
+    return _value(request, forwarded, NAME)
+
+
+def sign_in_cookie(forwarded: Forwarded, value: str, seconds: int) -> str:
+    """Return the value of `Set-Cookie` that remembers a sign-in at the provider. Raises ApiError 403 as above."""
+    return _set_cookie(forwarded, SIGN_IN_NAME, value, seconds)
+
+
+def ended_sign_in_cookie(forwarded: Forwarded) -> str:
+    """Return the value of `Set-Cookie` that forgets the sign-in at the provider."""
+    return _removed_cookie(forwarded, SIGN_IN_NAME)
+
+
+def sign_in_value(request: ApiRequest, forwarded: Forwarded) -> str:
+    """Return what the cookie of a request remembers of a sign-in at the provider, "" if there is none."""
+    return _value(request, forwarded, SIGN_IN_NAME)
+
+
+def _set_cookie(forwarded: Forwarded, name: str, value: str, seconds: int) -> str:
+    if forwarded.scheme == "https":
+        return f"__Host-{name}={value}; Max-Age={seconds}; Path=/; Secure; HttpOnly; SameSite=Lax"
+    if is_loopback(forwarded):
+        return f"{name}={value}; Max-Age={seconds}; Path=/; HttpOnly; SameSite=Lax"
+    raise api_error(ErrorCode.NEEDS_HTTPS)
+
+
+def _removed_cookie(forwarded: Forwarded, name: str) -> str:
+    if forwarded.scheme == "https":
+        return f"__Host-{name}=; Max-Age=0; Path=/; Secure; HttpOnly; SameSite=Lax"
+    return f"{name}=; Max-Age=0; Path=/; HttpOnly; SameSite=Lax"
+
+
+def _value(request: ApiRequest, forwarded: Forwarded, name: str) -> str:
     if forwarded.scheme != "https" and not is_loopback(forwarded):
         return ""
+    full_name = f"__Host-{name}" if forwarded.scheme == "https" else name
     pairs = (pair.strip().partition("=") for pair in request.headers.get("cookie", "").split(";"))
-    found = {value for key, _, value in pairs if key == name}
+    found = {value for key, _, value in pairs if key == full_name}
     return found.pop() if len(found) == 1 else ""
 
 

@@ -1,12 +1,16 @@
 """What the operations of the dashboard share in a worker: the sign-in, the links and the audit log."""
 
-from gateway.api.admin import admins, audit, nodes, own_account, projects, session, workspaces
+from gateway.api.admin import admins, audit, nodes, own_account, projects, session, sso, workspaces
 from gateway.api.admin.audit_entries import AuditWriter
 from gateway.api.core.operation import BoundOperation, bind
 from gateway.api.v1.projects import ProjectsResource
 from gateway.auth.admins import AdminAuthenticator
 from gateway.auth.passwords import PasswordHasher
-from gateway.settings import Settings
+from gateway.auth.sso import SsoAdmins
+from gateway.auth.sso_state import SsoStates
+from gateway.domain.sso_roles import read_sso_roles
+from gateway.runtime.outbound import OutboundHttp
+from gateway.settings import Settings, first_line
 from gateway.store.admin_links import AdminLinkStore
 from gateway.store.admin_sessions import AdminSessionStore
 from gateway.store.admin_tries import AdminTries
@@ -21,10 +25,12 @@ from gateway.store.workspaces import WorkspaceStore
 class AdminParts:
     """The parts, from which the access of admins and their operations are built."""
 
-    def __init__(self, settings: Settings, client: FunctionClient):
+    def __init__(self, settings: Settings, client: FunctionClient, operators_outbound: OutboundHttp):
         self._client = client
         self._public_url = settings.public_url
         self._clients_port = settings.port if settings.admin_port else 0
+        self._settings = settings
+        self._outbound = operators_outbound
         self.is_on = settings.admin == "on"
         self.authenticator = AdminAuthenticator(
             AdminStore(client), AdminSessionStore(client), AdminTries(client), PasswordHasher()
@@ -41,10 +47,11 @@ class AdminParts:
             self._client, NodeStore(self._client), LaneStore(self._client), base.projects
         )
         session_resource = session.SessionResource(
-            self.authenticator, self.links, self.audit, public_url=self._public_url, clients_port=self._clients_port
+            self.authenticator, self.links, self.audit, self._sso_name, self._public_url, self._clients_port
         )
         return [
             *bind(session_resource, session.OPERATIONS),
+            *bind(self._sso(), sso.OPERATIONS),
             *bind(projects.AdminProjectsResource(base, workspace_store), projects.OPERATIONS),
             *bind(admins_resource, admins.OPERATIONS),
             *bind(own_account.OwnAccountResource(self.authenticator), own_account.OPERATIONS),
@@ -52,3 +59,19 @@ class AdminParts:
             *bind(audit.AuditResource(self.log, base.projects), audit.OPERATIONS),
             *bind(nodes_resource, nodes.OPERATIONS),
         ]
+
+    @property
+    def _sso_name(self) -> str:
+        return (self._settings.oidc_name or "single sign-on") if self._settings.oidc_issuer else ""
+
+    def _sso(self) -> sso.SsoResource:
+        settings, provider = self._settings, None
+        roles = read_sso_roles(settings.oidc_roles) if settings.oidc_roles else None
+        if settings.oidc_issuer:
+            from gateway.auth.oidc import Client, OidcProvider  # with an extra
+
+            secret = first_line(settings.oidc_client_secret_file)
+            client = Client(settings.oidc_issuer, settings.oidc_client_id, secret, settings.oidc_scopes)
+            provider = OidcProvider(client, roles, self._outbound)
+        admins = SsoAdmins(self.authenticator.admins, self.authenticator.sessions, roles)
+        return sso.SsoResource(self.authenticator, admins, SsoStates(settings.secret_key), self.audit, provider)

@@ -141,7 +141,7 @@ class SessionResource:
         except ApiError as error:
             # What was given as the email may be a password, unless an admin has it.
             record = await self.authenticator.admins.by_email(values["email"])
-            if await self._is_audited(record, error):
+            if await is_audited_failure(self.authenticator, record, error):
                 await self._audited(_LOGIN, call, record, problem=error)
             raise
         response = self._begun(call, signed_in)
@@ -199,15 +199,6 @@ class SessionResource:
         if self.public_url or not self.clients_port or not host:
             return self.public_url
         return f"{call.forwarded.scheme}://{f'[{host}]' if ':' in host else host}:{self.clients_port}"
-
-    async def _is_audited(self, record: AdminRecord | None, error: ApiError) -> bool:
-        """Return whether a failed try leaves an entry. Anybody may make any number of them."""
-        if isinstance(error, TooManyTriesError) and not error.is_first:
-            return False
-        if record is not None:
-            return True
-        count = await self.authenticator.tries.count(ENTRIES_OF_UNKNOWN, "")
-        return count.tries <= ENTRIES_OF_UNKNOWN.most
 
     async def _of_link(self, token: str) -> AdminRecord | None:
         """Return the admin whom a link is for, None for the first owner. Raises ApiError 403 for a link that ended."""
@@ -271,6 +262,16 @@ class SessionResource:
                 error=error_of(problem),
             )
         )
+
+
+async def is_audited_failure(authenticator: AdminAuthenticator, record: AdminRecord | None, error: Exception) -> bool:
+    """Return whether a failed try leaves an entry. Anybody may make any number of them."""
+    if isinstance(error, TooManyTriesError) and not error.is_first:
+        return False
+    if record is not None:
+        return True
+    count = await authenticator.tries.count(ENTRIES_OF_UNKNOWN, "")
+    return count.tries <= ENTRIES_OF_UNKNOWN.most
 
 
 def check_page(call: PublicCall) -> None:

@@ -33,13 +33,17 @@ TOO_MANY = ResponseSpec(429, "Too many passwords were tried", Errors)
 
 
 class AdminShown(msgspec.Struct):
-    """An admin. `roles` has the role in each workspace by its number; `*` stands for all workspaces."""
+    """An admin. `roles` has the role in each workspace by its number; `*` stands for all workspaces.
+
+    `has_sso` is whether the admin has signed in by the provider of single sign-on.
+    """
 
     id: str
     email: str
     name: str
     roles: dict[str, str]
     has_password: bool
+    has_sso: bool
     created_at: Seconds
     signed_in_at: Seconds
 
@@ -83,6 +87,7 @@ def shown_admin(record: AdminRecord) -> dict[str, Any]:
         "name": record.name,
         "roles": dict(record.roles),
         "has_password": bool(record.password),
+        "has_sso": bool(record.sso_subject),
         "created_at": record.created_at,
         "signed_in_at": record.signed_in_at,
     }

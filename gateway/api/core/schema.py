@@ -47,6 +47,7 @@ HEADERS: Mapping[str, Mapping[str, Any]] = {
         "Absent while the inbox has had no event.",
         "schema": {"type": "string", "pattern": f"^{POSITION_PATTERN}$"},
     },
+    "Location": {"description": "Where the browser goes on.", "schema": {"type": "string", "format": "uri-reference"}},
     "Retry-After": {
         "description": "Seconds to wait before the next attempt.",
         "schema": {"type": "integer", "minimum": 0},

@@ -13,7 +13,7 @@ export type Role = (typeof ROLES)[number];
 export type Roles = Record<string, Role>;
 
 export interface Me {
-  admin: { id: string; email: string; name: string; roles: Roles; has_password: boolean };
+  admin: { id: string; email: string; name: string; roles: Roles; has_password: boolean; has_sso: boolean };
   role: Role;
   session_id: string;
   confirmed_until: number;

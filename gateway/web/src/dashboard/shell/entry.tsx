@@ -1,7 +1,7 @@
 /** The pages for people without a session: the login, and the setup with a one-use token. */
 
 import { useEffect, useState } from "preact/hooks";
-import { gatewayAddress, request } from "../core/api.ts";
+import { request } from "../core/api.ts";
 import { type Query, useQuery } from "../core/query.ts";
 import { basePath, navigate, usePlace } from "../core/router.ts";
 import { loadSession } from "../core/session.ts";
@@ -12,6 +12,7 @@ import { Form } from "../kit/form.tsx";
 import { Icon } from "../kit/icons.tsx";
 import { Note } from "../kit/page.tsx";
 import { Failure } from "../kit/states.tsx";
+import { ssoAddress, ssoProblem } from "./sso.ts";
 
 /** What the gateway says to everybody. */
 interface EntryInfo {
@@ -49,6 +50,7 @@ function askedFor(query: URLSearchParams): string {
 
 function Login({ info }: { info: Query<EntryInfo> }) {
   const { query } = usePlace();
+  const problem = ssoProblem(query.get("problem"));
   useEffect(() => void (document.title = `${t("Sign in")} · ${t("Inbox gateway")}`), []);
 
   async function login({ email, password }: Record<string, string>): Promise<void> {
@@ -61,6 +63,11 @@ function Login({ info }: { info: Query<EntryInfo> }) {
   return (
     <>
       <h1>{t("Sign in")}</h1>
+      {problem && (
+        <div role="alert">
+          <Note tone="warning">{problem}</Note>
+        </div>
+      )}
       {info.data?.setup_needed && (
         <Note>
           <p>{t("There is no admin yet. The gateway prints the address for the setup when it starts: look at its output, or run")}</p>
@@ -77,7 +84,7 @@ function Login({ info }: { info: Query<EntryInfo> }) {
       {info.data?.sso && (
         <>
           <p class="or quiet">{t("or")}</p>
-          <Button href={`${gatewayAddress()}/admin/api/sso/start`} target="_self" class="block">
+          <Button href={ssoAddress(askedFor(query))} target="_self" class="block">
             {t("Continue with {provider}", { provider: info.data.sso })}
           </Button>
         </>
