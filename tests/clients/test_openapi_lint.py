@@ -23,8 +23,9 @@ def is_meant(problem: dict[str, Any], described: dict[str, Any]) -> bool:
         return parts[-1] in LIVE_MESSAGES
     if problem["ruleId"] in ("operation-4xx-response", "operation-2xx-response"):
         operation = described["paths"][parts[1]][parts[2]]
-        # Pages, files and health probes refuse nobody. A WebSocket is answered with 101.
-        return operation["tags"][0] in ("Gateway", "Browser files", "Not built yet") or "101" in operation["responses"]
+        # Pages, files and health probes refuse nobody. A WebSocket is answered with 101, and a redirect with 303.
+        is_other = {"101", "303"}.intersection(operation["responses"])
+        return bool(is_other) or operation["tags"][0] in ("Gateway", "Browser files", "Not built yet")
     return False
 
 

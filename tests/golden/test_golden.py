@@ -39,6 +39,7 @@ LEFT = {
     *(keys.PROJECTS + keys.PROJECT_SUFFIXES[name] for name in ("LAST_PROJECT", "LAST_WORKSPACE")),
     keys.SECRET_KEY_ID,
     keys.LIBRARIES,
+    keys.NODES,
     keys.JOB_QUEUE + keys.JOB_SUFFIXES["CLAIMS"],
     *(keys.lanes(shard) for shard in range(SHARDS)),
 }

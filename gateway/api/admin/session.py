@@ -99,6 +99,7 @@ class Confirmed(msgspec.Struct):
 ENTRY = ResponseSpec(200, "What the page of the login shows", Entry)
 LINK_SHOWN = ResponseSpec(200, "Whom the link is for", LinkShown)
 CONFIRMED = ResponseSpec(200, "Until when the password counts as just given", Confirmed)
+NO_DASHBOARD = ResponseSpec(404, "The gateway serves no dashboard, or serves it on a port of its own", Errors)
 LINK_ENDED = ResponseSpec(403, "The link has ended, or the request does not come from a page of the dashboard", Errors)
 
 
@@ -306,7 +307,9 @@ _SETUP = Action("POST", f"{_API}/setup", "Choose a password by a link")
 _FAILURES = (CROSS_SITE, NOT_VALID)
 
 OPERATIONS: list[Operation[SessionResource]] = [
-    Operation("GET", f"{_API}/entry", PUBLIC, _R.entry, "Get what the login shows", ENTRY, tag=TAG),
+    Operation(
+        "GET", f"{_API}/entry", PUBLIC, _R.entry, "Get what the login shows", ENTRY, failures=(NO_DASHBOARD,), tag=TAG
+    ),
     Operation("GET", f"{_API}/me", ADMIN, _R.me, "Get who is signed in", ME, tag=TAG),
     Operation(
         "POST",
