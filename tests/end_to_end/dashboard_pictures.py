@@ -32,6 +32,13 @@ def take_dashboard(browser: Browser, directory: Path, save: Save) -> None:
         save(page.page, "dashboard-overview.png")
         _ask(page, shop)
         save(page.page, "dashboard-trace.png")
+        _write(page)
+        save(page.page, "dashboard-compose.png")
+        for screen in ("users", "channels"):
+            page.open(screen)
+            save(page.page, f"dashboard-{screen}.png")
+        page.goto("settings/audit")
+        save(page.page, "dashboard-audit.png")
 
 
 def _ask(page: Dashboard, shop: Instance) -> None:
@@ -41,6 +48,18 @@ def _ask(page: Dashboard, shop: Instance) -> None:
     event = shop.request("GET", query).json()["data"][0]
     page.open("deliveries", user=f"external_id:{SHOWN}", notification=event["context"]["notification_id"])
     expect(page.main.get_by_label("Verdict")).to_contain_text("switched the inbox off")
+
+
+def _write(page: Dashboard) -> None:
+    """Write a notification to everyone, up to the count of its audience."""
+    page.open("compose")
+    page.main.get_by_text("Everyone", exact=True).click()
+    page.field("Title").fill("Free returns until 31 January")
+    page.main.get_by_label("Text").first.fill("Buy presents now, and decide later. Returns cost nothing until then.")
+    page.main.get_by_label("Link").first.fill("https://northwind.example/returns")
+    page.main.get_by_label("Category").first.fill("offers")
+    expect(page.main.get_by_role("button", name="Send to 2,000 people")).to_be_visible()
+    page.wait()
 
 
 def _steady(route: Route) -> None:

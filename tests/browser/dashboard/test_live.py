@@ -47,7 +47,7 @@ def test_events_arrive_wait_while_paused_and_lead_to_what_they_are_about(owner: 
 def test_the_filters_are_in_the_address(owner: Dashboard) -> None:
     owner.open("live")
     owner.main.get_by_label("Channel", exact=True).select_option("teams")
-    expect(owner.main.get_by_text("Nothing matches")).to_be_visible()
+    expect(owner.main.get_by_role("heading", name="Nothing matches")).to_be_visible()
     owner.main.get_by_label("Channel", exact=True).select_option("email")
     expect(rows(owner).first).to_contain_text("Delivered by SendGrid")
     owner.main.get_by_label("User: id, external_id:… or email:…").fill("external_id:grace")
@@ -86,4 +86,4 @@ def test_connections_appear_as_they_open_close_and_are_refused(viewer: Dashboard
     expect(rows(viewer).first).to_contain_text("Refused: user hmac is incorrect")
     viewer.main.get_by_label("Type", exact=True).select_option("refused")
     expect(viewer.page).to_have_url(re.compile("type=refused"))
-    expect(viewer.main.get_by_text("Nothing matches")).to_be_visible()
+    expect(viewer.main.get_by_role("heading", name="Nothing matches")).to_be_visible()

@@ -38,7 +38,7 @@ export function NothingMatches({ onClear }: { onClear: () => void }) {
     <div class="state">
       <Icon name="search" size={24} />
       <h2>{t("Nothing matches")}</h2>
-      <p>{t("Nothing matches these filters.")}</p>
+      <p>{t("Change the filters, or clear them.")}</p>
       <Button onClick={onClear}>{t("Clear filters")}</Button>
     </div>
   );
