@@ -96,7 +96,7 @@ def test_a_stopped_channel_stands_at_the_top_until_it_is_resumed(owner: Dashboar
     backend.post("/notifications", headers=project.headers, json=sent).raise_for_status()
     owner.goto(f"projects/{project.id}/overview", checklist="0")
     expect(owner.main).to_contain_text("Email is stopped")
-    expect(owner.main).to_contain_text("1 user waits.")
+    expect(owner.main).to_contain_text("1 user is waiting.")
     owner.button("Resume").click()
     expect(owner.toast("Email is sent again").first).to_be_visible()
     assert f"POST api/projects/{project.id}/v2/delivery/lanes/email/resume" in owner.requests
