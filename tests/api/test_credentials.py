@@ -92,7 +92,7 @@ def replaced(gateway: Gateway) -> Project:
     [operation for operation in OPERATIONS if operation.caller is not PUBLIC],
     ids=lambda operation: f"{operation.method} {operation.path}",
 )
-async def test_a_call_without_any_credentials_returns_404_but_v2_and_config_401_and_workspaces_403(
+async def test_a_call_without_any_credentials_returns_404_but_v2_config_and_admins_401_and_workspaces_403(
     http: httpx.AsyncClient, operation: AnyOperation
 ) -> None:
     response = await http.request(operation.method, operation.path.replace("{id}", "42"))
@@ -100,6 +100,8 @@ async def test_a_call_without_any_credentials_returns_404_but_v2_and_config_401_
     expected = (401, "api_key_not_provided") if is_v2 or operation.path == "/config" else (404, "not_found")
     if operation.caller is WORKSPACE:
         expected = (403, "forbidden")
+    elif operation.path.startswith("/admin/"):
+        expected = (401, "session_needed")
     assert (response.status_code, code(response)) == expected
 
 
