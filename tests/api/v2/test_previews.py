@@ -8,12 +8,14 @@ import httpx
 import pytest
 
 from tests.api.inbox import messages
-from tests.servers import ADMIN, Gateway
+from tests.api.projects import command, project_of
+from tests.servers import Gateway
 
 
 @pytest.fixture(scope="module")
 def client(gateway: Gateway) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=gateway.url, timeout=30, headers=ADMIN) as client:
+    project = project_of(command(gateway, "project", "create", "Previews"))
+    with httpx.Client(base_url=gateway.url, timeout=30, headers=project.admin) as client:
         yield client
 
 
