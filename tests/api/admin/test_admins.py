@@ -6,8 +6,9 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from tests.api.admin.admins import invited, owner_headers, signed_in
+from tests.api.admin.admins import invited, owner_headers, run_command, signed_in
 from tests.api.inbox import messages
+from tests.api.tokens import bearer
 from tests.servers import Gateway
 
 
@@ -72,3 +73,26 @@ def test_one_of_the_own_sessions_can_be_ended_and_an_unknown_one_is_not_found(ga
         assert here.delete("/sessions/none").status_code == 404
         assert here.delete(f"/sessions/{elsewhere.get('/me').json()['session_id']}").status_code == 204
         assert elsewhere.get("/me").status_code == 401
+
+
+def test_projects_are_listed_page_by_page_through_all_workspaces(owner: httpx.Client) -> None:
+    second = owner.post("/workspaces", json={"title": "Second"}).json()["id"]
+    made = [owner.post("/projects", json={"name": f"P {n}", "workspace_id": second}).json()["id"] for n in range(3)]
+    seen: list[str] = []
+    after: str | None = ""
+    while after is not None:
+        page = owner.get("/projects", params={"limit": 1, "starting_after": after}).json()
+        seen += [each["id"] for each in page["data"]]
+        after = page["next"]
+    assert len(seen) == len(set(seen))
+    assert seen[-3:] == made
+    own = owner.get("/projects", params={"workspace": second}).json()
+    assert ([each["id"] for each in own["data"]], own["next"]) == (made, None)
+
+
+def test_a_script_that_changes_the_password_keeps_its_token(gateway: Gateway) -> None:
+    email = invited(gateway, {"*": "viewer"})
+    token = run_command(gateway, "admin", "token", email).stdout.strip()
+    with httpx.Client(base_url=f"{gateway.url}/admin/api", headers=bearer(token), timeout=30) as script:
+        assert script.post("/me/password", json={"password": f"another {uuid4()}"}).status_code == 204
+        assert script.get("/me").status_code == 200
