@@ -83,7 +83,7 @@ lock:
 	.venv-lock/bin/$(LOCK) --allow-unsafe --only-build-deps --build-deps-for editable --build-deps-for wheel \
 		--output-file requirements-build.lock pyproject.toml
 	.venv-lock/bin/$(LOCK) --output-file requirements.lock pyproject.toml
-	.venv-lock/bin/$(LOCK) --extra dev --extra templates --extra sso --constraint requirements.lock --output-file requirements-dev.lock pyproject.toml
+	.venv-lock/bin/$(LOCK) --extra dev --extra templates --extra sso --extra otel --constraint requirements.lock --output-file requirements-dev.lock pyproject.toml
 	rm -rf .venv-lock
 
 clean:
