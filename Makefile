@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run web clients check test browsers channels conformance fuzz loadtest install install-dev lock clean
+.PHONY: run web clients check test browsers channels conformance docs fuzz loadtest install install-dev lock clean
 
 run: install
 	@$(BIN)/inbox-gateway serve
@@ -33,6 +33,10 @@ channels: .venv/installed-dev
 # The Autobahn test suite against the WebSocket frames. It needs a Python 2.7, and prints how to install one.
 conformance: .venv/installed-dev
 	$(BIN)/python -m tests.conformance
+
+# The documentation site, in build/site: every link and picture is checked. `zensical serve` shows it while you write.
+docs: .venv/installed-dev
+	@$(BIN)/python -m tests.documentation
 
 # Random input for every part that reads input, for FUZZ_SECONDS. Inputs that fail are kept in tests/fuzz/corpus.
 FUZZ_SECONDS ?= 600

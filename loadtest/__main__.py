@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 import uvloop
 
-from loadtest import baseline, machine, peers, readme, report
+from loadtest import baseline, machine, peers, published, report
 from loadtest.bench import Bench, Entrant
 from loadtest.check.__main__ import main as check
 from loadtest.cores import Cores, raise_file_limit, run_with
@@ -225,10 +225,10 @@ def _verdict(ratios: baseline.Ratios, before: baseline.Ratios, worse: dict[str, 
     return f"Ratios to the floor of the same run: {'; '.join(compared)}: {verdict}"
 
 
-@main.command("readme")
+@main.command("docs")
 @click.argument("result", type=click.Path(path_type=Path, exists=True, dir_okay=False), default=RESULTS / "result.json")
-def write_readme(result: Path) -> None:
-    """Write the tables of a result into the README and docs/.
+def write_docs(result: Path) -> None:
+    """Write the tables and plots of a result into docs/performance.md.
 
     RESULT is by default that of the last run. A result with faults or errors, or of a plan other than `full`, is
     refused.
@@ -239,8 +239,8 @@ def write_readme(result: Path) -> None:
         raise click.ClickException(f"{result} has faults: {', '.join([*faults, *content['errors']])}")
     if content["plan"]["name"] != FULL.name:
         raise click.ClickException(f"{result} is of the plan {content['plan']['name']}, not {FULL.name}")
-    readme.write(content)
-    click.echo(f"Written: {readme.README.name}, {readme.PAGE.relative_to(machine.ROOT)}, its plots and its JSON")
+    published.write(content)
+    click.echo(f"Written: {published.PAGE.relative_to(machine.ROOT)}, its plots and its JSON")
 
 
 main.add_command(check, "check")

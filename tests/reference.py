@@ -1,4 +1,4 @@
-"""The tables of docs/reference.md, generated from the code. `python -m tests.reference` rewrites the file."""
+"""The tables of docs/reference/, generated from the code. `python -m tests.reference` rewrites the pages."""
 
 from collections.abc import Mapping
 from dataclasses import fields
@@ -12,7 +12,7 @@ from gateway.domain.errors import CLOSE_CODE_MEANINGS, CloseCode, ErrorCode
 from gateway.domain.project_event import ProjectEventType
 from gateway.settings import Settings, default_of, variable
 
-PAGE = Path(__file__).parent.parent / "docs" / "reference.md"
+PAGES = Path(__file__).parent.parent / "docs" / "reference"
 
 
 def _table(head: list[str], rows: list[list[str]]) -> str:
@@ -32,7 +32,7 @@ def _fields(context: Mapping[str, str]) -> str:
 
 
 def tables() -> dict[str, str]:
-    """Return the tables by the names of their markers."""
+    """Return the tables by the names of their pages, which are those of their markers."""
     metrics = sorted(
         (metric.name + ("_total" if metric.type == "counter" else ""), metric.type, metric.documentation)
         for metric in REGISTRY.collect()
@@ -71,15 +71,19 @@ def tables() -> dict[str, str]:
     }
 
 
-def rendered(page: str) -> str:
-    """Return the page with all tables generated from the code."""
-    for name, table in tables().items():
-        begin, end = f"<!-- {name} -->", f"<!-- /{name} -->"
-        assert begin in page, f"docs/reference.md has no marker for {name}"
-        head, _, rest = page.partition(begin)
-        page = f"{head}{begin}\n{table}\n{end}{rest.partition(end)[2]}"
-    return page
+def rendered() -> dict[Path, str]:
+    """Return the pages with their tables generated from the code."""
+    return {PAGES / f"{name}.md": _with_table(name, table) for name, table in tables().items()}
+
+
+def _with_table(name: str, table: str) -> str:
+    page = (PAGES / f"{name}.md").read_text()
+    begin, end = f"<!-- {name} -->", f"<!-- /{name} -->"
+    assert begin in page, f"docs/reference/{name}.md has no marker"
+    head, _, rest = page.partition(begin)
+    return f"{head}{begin}\n{table}\n{end}{rest.partition(end)[2]}"
 
 
 if __name__ == "__main__":
-    PAGE.write_text(rendered(PAGE.read_text()))
+    for path, page in rendered().items():
+        path.write_text(page)

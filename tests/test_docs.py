@@ -24,9 +24,12 @@ from tests.servers import ADMIN, API_KEY, API_SECRET, START_SECONDS, Gateway, fr
 
 ROOT = Path(__file__).parent.parent
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
-SNIPPETS = re.findall(r"```(\w+)\n(.*?)```", (ROOT / "README.md").read_text(), flags=re.DOTALL)
+README = ROOT / "README.md"
+DOCS = ROOT / "docs"
+TRACE = DOCS / "production" / "trace.md"
+SEND_AND_RECEIVE = ROOT / "docs" / "api" / "README.md"
 
-GUIDE = (ROOT / "docs" / "v2.md").read_text()
+GUIDE = (ROOT / "docs" / "api" / "v2.md").read_text()
 GUIDE_SNIPPETS = re.findall(r"```sh\n(.*?)```", GUIDE, flags=re.DOTALL)
 SHOWN = (
     '"name":"My backend"',
@@ -65,9 +68,14 @@ NAMES_OF_ADMINS = {cookies.NAME, *NO_SETTINGS}
 """The cookie of a session, and the variable of scripts."""
 
 
-def snippet(language: str, word: str) -> str:
-    """Return the only snippet of a language that contains a text."""
-    (found,) = (str(text) for kind, text in SNIPPETS if kind == language and word in text)
+def snippets(page: Path) -> list[tuple[str, str]]:
+    """Return the languages and texts of the snippets of a page."""
+    return re.findall(r"```(\w+)\n(.*?)```", page.read_text(), flags=re.DOTALL)
+
+
+def snippet(page: Path, language: str, word: str) -> str:
+    """Return the only snippet of a language on a page that contains a text."""
+    (found,) = (text for kind, text in snippets(page) if kind == language and word in text)
     return found
 
 
@@ -110,8 +118,8 @@ def background(gateway: Gateway) -> Iterator[Any]:
 
 
 def test_the_reference_matches_the_code() -> None:
-    page = reference.PAGE.read_text()
-    assert reference.rendered(page) == page, "run `.venv/bin/python -m tests.reference`"
+    for path, page in reference.rendered().items():
+        assert path.read_text() == page, "run `.venv/bin/python -m tests.reference`"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -144,15 +152,20 @@ def test_the_architecture_names_every_package_and_no_other() -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_settings_and_metrics_that_a_page_names_exist(page: Path) -> None:
-    known = set(re.findall(r"`(inbox_\w+|INBOX_\w+)`", reference.PAGE.read_text()))
+    tables = "".join(path.read_text() for path in reference.rendered())
+    known = set(re.findall(r"`(inbox_\w+|INBOX_\w+)`", tables))
     named = set(re.findall(r"\b(?:inbox|INBOX)_\w*[a-zA-Z]\b(?!_)", page.read_text()))
     assert named <= known | VARIABLES_OF_MAILS | NAMES_OF_ADMINS
 
 
 def test_every_snippet_of_the_readme_has_a_test() -> None:
-    # make run and test, the bell (in tests/browser), send, watch, read and list, Python, the module, EventSource, mail
-    languages = ["sh", "sh", "html", "sh", "sh", "sh", "python", "html", "html", "sh"]
-    assert [language for language, _ in SNIPPETS] == languages
+    # make run and test, the page with the bell, send (both in tests/browser)
+    assert [language for language, _ in snippets(README)] == ["sh", "sh", "sh", "sh"]
+
+
+def test_every_snippet_on_sending_and_receiving_has_a_test() -> None:
+    # send, watch, read and list, Python, the module, EventSource
+    assert [language for language, _ in snippets(SEND_AND_RECEIVE)] == ["sh", "sh", "sh", "python", "html", "html"]
 
 
 def test_make_run_serves_from_a_fresh_data_directory(tmp_path: Path) -> None:
@@ -161,7 +174,7 @@ def test_make_run_serves_from_a_fresh_data_directory(tmp_path: Path) -> None:
     variables = {"INBOX_PORT": str(port), "INBOX_DATA_DIR": str(tmp_path / "data"), "INBOX_DRAIN_SECONDS": "0"}
     with log.open("wb") as file:
         process = subprocess.Popen(
-            snippet("sh", "make run").split(),
+            snippet(README, "sh", "make run").split(),
             cwd=ROOT,
             env={**os.environ, **variables},
             stdout=file,
@@ -177,7 +190,7 @@ def test_make_run_serves_from_a_fresh_data_directory(tmp_path: Path) -> None:
 
 
 def test_ci_runs_the_readmes_test_command() -> None:
-    assert snippet("sh", "make test").strip() in (ROOT / ".ci" / "run").read_text().splitlines()
+    assert snippet(README, "sh", "make test").strip() in (ROOT / ".ci" / "run").read_text().splitlines()
 
 
 def test_the_snippets_of_the_guide_to_v2_run_in_their_order_in_one_terminal(gateway: Gateway) -> None:
@@ -197,27 +210,29 @@ def test_the_snippets_of_the_guide_to_v2_run_in_their_order_in_one_terminal(gate
 
 
 @pytest.mark.parametrize(
-    "page", [*sorted((ROOT / "docs" / "channels").glob("*.md")), ROOT / "docs" / "trace.md"], ids=lambda page: page.stem
+    "page",
+    [*sorted((ROOT / "docs" / "channels").glob("*.md")), ROOT / "docs" / "production" / "trace.md"],
+    ids=lambda page: page.stem,
 )
 def test_the_snippets_of_a_channel_run_in_a_terminal_with_credentials(gateway: Gateway, page: Path) -> None:
     project = created_project(gateway)
     variables = environment(gateway) | {"API_KEY": project["api_key"], "API_SECRET": project["api_secret"]}
-    snippets = re.findall(r"```sh\n(.*?)```", page.read_text(), flags=re.DOTALL)
-    command = ["bash", "-euo", "pipefail", "-c", "\n".join([GUIDE_SNIPPETS[0], *snippets])]
+    texts = [text for language, text in snippets(page) if language == "sh"]
+    command = ["bash", "-euo", "pipefail", "-c", "\n".join([GUIDE_SNIPPETS[0], *texts])]
     done = subprocess.run(command, env=variables, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
     assert '"errors":[{' not in done.stdout
 
 
 def test_the_snippet_that_sends_sends_a_notification(gateway: Gateway) -> None:
-    assert '"title":"Your order has shipped"' in run(gateway, snippet("sh", "Your order has shipped"))
+    assert '"title":"Your order has shipped"' in run(gateway, snippet(SEND_AND_RECEIVE, "sh", "Your order has shipped"))
 
 
 def test_the_snippet_that_watches_shows_what_is_sent(gateway: Gateway, background: Any) -> None:
     output = background(
         "bash",
         "-c",
-        snippet("sh", "curl -sSN"),
+        snippet(SEND_AND_RECEIVE, "sh", "curl -sSN"),
     )
     wait_for(lambda: "event: ready" in output.read_text(), "ready")
     send(gateway, "Watch me")
@@ -228,18 +243,10 @@ def test_the_snippet_that_reads_and_lists_does_so(gateway: Gateway) -> None:
     send(gateway, "Read me")
     printed = run(
         gateway,
-        snippet("sh", "as_ada"),
+        snippet(SEND_AND_RECEIVE, "sh", "as_ada"),
     )
     assert '"unread_count":0' in printed
     assert '"title":"Read me"' in printed
-
-
-def test_the_snippet_that_configures_mail_saves_the_integration(gateway: Gateway) -> None:
-    project = created_project(gateway)
-    variables = environment(gateway) | {"API_KEY": project["api_key"], "API_SECRET": project["api_secret"]}
-    command = ["bash", "-euo", "pipefail", "-c", snippet("sh", "integrations/smtp")]
-    done = subprocess.run(command, env=variables, capture_output=True, text=True, timeout=60, check=True)
-    assert '"password":"********"' in done.stdout
 
 
 def revoke_tokens_so_far(gateway: Gateway) -> None:
@@ -250,7 +257,7 @@ def revoke_tokens_so_far(gateway: Gateway) -> None:
 def test_the_python_snippet_follows_an_inbox_even_if_tokens_were_revoked(gateway: Gateway, background: Any) -> None:
     send(gateway, "There is such a user")
     revoke_tokens_so_far(gateway)
-    output = background(str(ROOT / ".venv/bin/python"), "-c", snippet("python", "import asyncio"))
+    output = background(str(ROOT / ".venv/bin/python"), "-c", snippet(SEND_AND_RECEIVE, "python", "import asyncio"))
     wait_for(lambda: "ready" in output.read_text(), "ready")
     send(gateway, "From Python")
     wait_for(lambda: "event notifications/new" in output.read_text(), "the event")
@@ -272,7 +279,7 @@ def in_a_browser(gateway: Gateway, html: str) -> Iterator[Page]:
 
 def test_the_html_snippet_shows_the_unread_count(gateway: Gateway) -> None:
     send(gateway, "In a browser")
-    with in_a_browser(gateway, snippet("html", "<p>Unread")) as page:
+    with in_a_browser(gateway, snippet(SEND_AND_RECEIVE, "html", "<p>Unread")) as page:
         unread = page.locator("#unread")
         expect(unread).not_to_have_text("…")
         before = int(unread.inner_text())
@@ -281,7 +288,7 @@ def test_the_html_snippet_shows_the_unread_count(gateway: Gateway) -> None:
 
 
 def test_the_event_source_snippet_shows_what_is_sent(gateway: Gateway) -> None:
-    with in_a_browser(gateway, snippet("html", "new EventSource")) as page:
+    with in_a_browser(gateway, snippet(SEND_AND_RECEIVE, "html", "new EventSource")) as page:
         titles = page.locator("#titles li")
 
         def shown() -> bool:

@@ -57,10 +57,14 @@ def test_the_three_lines_work_in_a_file(site: Site, page: Page, tmp_path: Path) 
     bell(page, 1)
 
 
-def test_the_lines_of_the_first_readme_are_a_bell(site: Site, page: Page) -> None:
-    user = "first-readme"
-    page.goto(site.page(filled(snippet("../../README", "html", "<inbox-bell"), site, user)))
-    site.send("Hello", user)
+@pytest.mark.parametrize("name", ["../../README", "../quickstart"])
+def test_the_first_notification_is_in_the_bell(site: Site, page: Page, tmp_path: Path, name: str) -> None:
+    user = "first-of-" + Path(name).stem
+    writes, sends = (text.replace("ada", user) for text in snippets(name, "sh") if "ada" in text)
+    run_in_shell(site, tmp_path, writes)
+    page.goto(site.pages.add(f"/{Path(name).stem}.html", (tmp_path / "page.html").read_text(), "text/html"))
+    bell(page, 0)
+    run_in_shell(site, tmp_path, sends)
     bell(page, 1)
 
 
