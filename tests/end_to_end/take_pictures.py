@@ -1,7 +1,7 @@
 """Create the pictures in the documentation: `.venv/bin/python -m tests.end_to_end.take_pictures`.
 
 It starts gateways and a browser of its own, uses the demo, the bell and the dashboard as people do, and writes
-docs/*.png. In the pictures of the bell, notifications have ages, because all of them were sent just now. The argument
+docs/images/*.png. In the pictures of the bell, notifications have ages, because all of them were sent just now. The argument
 `dashboard` takes those of the dashboard alone.
 """
 
@@ -22,7 +22,7 @@ from tests.end_to_end.demo_page import Demo, running_demo
 from tests.end_to_end.palette_png import with_palette
 from tests.servers import user_hmac
 
-DOCS = Path(__file__).parents[2] / "docs"
+DOCS = Path(__file__).parents[2] / "docs" / "images"
 
 MINUTE = 60
 HOUR = 60 * MINUTE

@@ -12,7 +12,7 @@ import pytest
 
 from tests.servers import API_KEY, API_SECRET, Gateway, free_port, running_gateway, wait_for
 
-GUIDE = (Path(__file__).parent.parent.parent / "docs" / "webhooks.md").read_text()
+GUIDE = (Path(__file__).parent.parent.parent / "docs" / "api" / "webhooks.md").read_text()
 SHELL = re.findall(r"```sh\n(.*?)```", GUIDE, flags=re.DOTALL)
 RECEIVERS = {"python": (sys.executable, "receiver.py"), "js": ("node", "receiver.mjs")}
 
