@@ -1,8 +1,8 @@
 """Create the pictures in the documentation: `.venv/bin/python -m tests.end_to_end.take_pictures`.
 
 It starts gateways and a browser of its own, uses the demo, the bell and the dashboard as people do, and writes
-docs/images/*.png. In the pictures of the bell, notifications have ages, because all of them were sent just now. The argument
-`dashboard` takes those of the dashboard alone.
+docs/images/*.png. In the pictures of the bell, notifications have ages, because all of them were sent just now. The
+argument `dashboard` takes those of the dashboard alone.
 """
 
 import sys
