@@ -234,7 +234,7 @@ def _response(spec: ResponseSpec, schemas: Mapping[Any, Json]) -> Json:
         response["headers"] = {name: _reference("headers", name) for name in spec.headers}
     if spec.type is not None:
         response["content"] = {spec.media_type: {"schema": schemas[spec.type]}}
-    elif spec.status == 200:
+    elif spec.has_body:
         response["content"] = {spec.media_type: {"schema": {"type": "string"}}}
     return response
 

@@ -40,6 +40,11 @@ class ResponseSpec:
     headers: tuple[str, ...] = ()
     """Names of HEADERS."""
 
+    @property
+    def has_body(self) -> bool:
+        """Whether the response has a body. A 204 has none, and neither has one of 3xx here: it leads elsewhere."""
+        return self.status != 204 and not 300 <= self.status < 400
+
 
 HEADERS: Mapping[str, Mapping[str, Any]] = {
     "X-Inbox-Position": {

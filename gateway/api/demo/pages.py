@@ -9,7 +9,7 @@ from gateway.api.demo.gate import DemoGate, demo_is_off
 from gateway.api.system.pages import PAGE, Page, policy
 from gateway.api.system.static_files import StaticFiles
 
-REDIRECT = ResponseSpec(307, "The page to begin with", media_type="")
+REDIRECT = ResponseSpec(307, "The page to begin with")
 
 _LIVE = "'self' ws: wss:"
 _LIVE_IN_FRAME = policy(connect_src=_LIVE, frame_ancestors="'self'")

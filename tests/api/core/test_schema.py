@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from gateway.api.core.schema import HEADERS, Errors
+from gateway.api.core.schema import HEADERS, Errors, ResponseSpec
 from gateway.api.operations import OPERATIONS
 from gateway.domain.errors import ErrorCode
 
@@ -17,9 +17,14 @@ def test_every_header_of_a_response_is_described() -> None:
 
 
 @pytest.mark.parametrize("spec", SPECS, ids=lambda spec: spec.description)
-def test_every_response_with_a_body_of_json_has_a_type(spec: object) -> None:
-    assert isinstance(spec, type(SPECS[0]))
-    assert spec.type is not None or spec.status in (204, 304, 307) or spec.media_type != "application/json"
+def test_every_response_with_a_body_of_json_has_a_type(spec: ResponseSpec) -> None:
+    assert (spec.type is not None) == (spec.has_body and spec.media_type == "application/json")
+
+
+@pytest.mark.parametrize("status", [204, 303, 304, 307])
+def test_a_response_without_content_or_to_elsewhere_has_no_body(status: int) -> None:
+    assert not ResponseSpec(status, "Done").has_body
+    assert ResponseSpec(200, "Done").has_body
 
 
 def test_an_error_decodes_as_its_type() -> None:
