@@ -1,9 +1,8 @@
 """Admins: the people who use the dashboard. Their roles, and what a role allows."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from enum import Enum
-
-import msgspec
 
 from gateway.domain.ids import WorkspaceId
 
@@ -36,7 +35,8 @@ class Role(Enum):
 _RANKS = {role: rank for rank, role in enumerate(Role)}
 
 
-class Admin(msgspec.Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Admin:
     """A person who may sign in to the dashboard. `roles` has the person's role in each workspace."""
 
     id: str
@@ -55,7 +55,8 @@ class Admin(msgspec.Struct, frozen=True):
         return max(self.roles.values(), key=lambda role: role.rank, default=Role.VIEWER)
 
 
-class AdminPrincipal(msgspec.Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class AdminPrincipal:
     """A verified admin: the session that proved it, and until when (unix seconds) the password counts as just given.
 
     `session_id` is no secret: it names the session in lists. `confirmed_until` is 0 if the password is to be asked.

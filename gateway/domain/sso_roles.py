@@ -2,9 +2,8 @@
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
-
-import msgspec
 
 from gateway.domain.admin import EVERY_WORKSPACE, Role
 from gateway.domain.ids import WorkspaceId
@@ -17,7 +16,8 @@ _ENTRY = re.compile(r"(?P<value>.+)=(?P<role>[a-z]+)(@(?P<workspace>\*|[1-9][0-9
 MAPPING_EXAMPLE = "groups:inbox-admins=admin,inbox-viewers=viewer"
 
 
-class Grant(msgspec.Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Grant:
     """The role of people whose claim has a value."""
 
     value: str
@@ -25,7 +25,8 @@ class Grant(msgspec.Struct, frozen=True):
     workspace_id: WorkspaceId = EVERY_WORKSPACE
 
 
-class SsoRoles(msgspec.Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class SsoRoles:
     """Which values of which claim grant which roles."""
 
     claim: str
