@@ -454,6 +454,7 @@ class ApiBuilder:
                         recipients=SentRecipients(client),
                         states=RecipientStates(client),
                         contents=self.contents,
+                        jobs=job_store,
                     ),
                     SentReader(
                         recipients=SentRecipients(client),

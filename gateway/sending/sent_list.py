@@ -23,6 +23,7 @@ from gateway.domain.ids import ProjectId, UserId
 from gateway.domain.notification import UNCATEGORIZED, ItemId, State
 from gateway.domain.project_event import MAX_NUMBER, EventPlace, ProjectEventType
 from gateway.store.contents import ContentStore
+from gateway.store.jobs import JobKind, JobStore
 from gateway.store.project_event_log import ProjectEventLog, StoredEvent
 from gateway.store.recipient_states import RecipientStates
 from gateway.store.redis.problems import decoding
@@ -83,7 +84,7 @@ class SentEntry:
     """A sent notification. `audience` is `user`, `users` or that of a broadcast; `title` is None if nobody has it now.
 
     `recipients` are those that the request named, and of a broadcast those that it has reached. `seen` and `read` are
-    shares of `sampled` recipients.
+    shares of `sampled` recipients. `status` is that of a broadcast's job, while that is kept.
     """
 
     place: EventPlace
@@ -91,6 +92,7 @@ class SentEntry:
     audience: str
     user_id: UserId | None = None
     is_broadcast: bool = False
+    status: str | None = None
     category: str = ""
     topic: str | None = None
     recipients: int = 1
@@ -118,6 +120,7 @@ class SentList:
     recipients: SentRecipients
     states: RecipientStates
     contents: ContentStore
+    jobs: JobStore
 
     async def page(
         self,
@@ -192,6 +195,8 @@ class SentList:
 
     async def _filled(self, project_id: ProjectId, entries: Sequence[SentEntry]) -> list[SentEntry]:
         """Return entries with their titles, and those of several users with how many have read them."""
+        # Statuses are read before figures: a broadcast that is shown as processed has its last figures.
+        entries = await self._with_statuses(project_id, entries)
         examined = await self._examined([each for each in entries if each.user_id is None], project_id)
         filled = [examined.get(each.id, (each, each.user_id if each.sampled else None)) for each in entries]
         holders = [(_item_id(each.id), holder) for each, holder in filled if holder is not None]
@@ -199,6 +204,12 @@ class SentList:
         own = [next(contents) if holder is not None else None for _, holder in filled]
         titles = await asyncio.gather(*(self._title(project_id, filled[at], own[at]) for at in range(len(filled))))
         return [replace(each, title=title) for (each, _), title in zip(filled, titles, strict=True)]
+
+    async def _with_statuses(self, project_id: ProjectId, entries: Sequence[SentEntry]) -> list[SentEntry]:
+        broadcasts = [each.id for each in entries if each.is_broadcast]
+        statuses = await self.jobs.statuses(JobKind.BROADCAST, project_id, broadcasts)
+        found = dict(zip(broadcasts, statuses, strict=True))
+        return [replace(each, status=status.status) if (status := found.get(each.id)) else each for each in entries]
 
     async def _examined(
         self, entries: Sequence[SentEntry], project_id: ProjectId

@@ -1,6 +1,7 @@
 """The list of what was sent, made from the events of a project."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from uuid import uuid4
 
 import pytest
@@ -9,12 +10,14 @@ from gateway.domain.ids import ProjectId, UserId
 from gateway.domain.project_event import ContextValue, EventPlace, ProjectEvent, ProjectEventType
 from gateway.sending import sent_list
 from gateway.sending.sent_list import SentEntry, SentFilter, SentList
+from gateway.store import keys
 from gateway.store.contents import Content, ContentStore, NotificationFields
 from gateway.store.deliveries import Delivery
 from gateway.store.inbox import InboxStore
+from gateway.store.jobs import JobKind, JobStore
 from gateway.store.project_event_log import EventRetention, ProjectEventLog, packed
 from gateway.store.recipient_states import RecipientStates
-from gateway.store.sent_recipients import SentRecipients
+from gateway.store.sent_recipients import RecipientList, SentRecipients
 from tests.store.conftest import InspectedClient, at, new_user
 
 T = ProjectEventType
@@ -33,6 +36,7 @@ class Book:
             recipients=SentRecipients(client),
             states=RecipientStates(client),
             contents=ContentStore(client),
+            jobs=JobStore(client),
         )
 
     async def note(self, kind: ProjectEventType, *, of_user: bool = False, **context: ContextValue) -> None:
@@ -152,3 +156,23 @@ async def test_the_page_on_the_other_side_of_an_empty_one_has_the_last_entry(boo
     assert empty.newer == EventPlace(oldest.place.ms - 2, 65_535)
     empty = await book.list.page(book.project, 2, ALL, None, EventPlace(newest.place.ms + 1, 65_535))
     assert empty.older == EventPlace(newest.place.ms + 2, 0)
+
+
+async def test_a_broadcast_that_is_processed_while_a_page_is_read_is_not_shown_as_processed_with_old_figures(
+    book: Book, client: InspectedClient
+) -> None:
+    broadcast = str(uuid4())
+    await book.list.jobs.enqueue(JobKind.BROADCAST, book.project, broadcast, b"{}", created_ms=0)
+    await book.note(T.BROADCAST_CHANGED, broadcast_id=broadcast, status="enqueued", audience="everyone")
+
+    class EndsAfterwards(SentRecipients):
+        async def lists(self, project_id: ProjectId, ids: Sequence[str]) -> list[RecipientList]:
+            found = await super().lists(project_id, ids)
+            await client.command("HSET", keys.job(project_id, broadcast), "status", "processed")
+            return found
+
+    book.list = replace(book.list, recipients=EndsAfterwards(client))
+    (entry,) = await book.page()
+    assert (entry.status, entry.recipients) == ("enqueued", 0)
+    (entry,) = await book.page()
+    assert entry.status == "processed"

@@ -245,9 +245,6 @@ class SentResource:
         return json_response({"total": total, "data": data, "links": links(path, fields, page.size, newer, older)})
 
     async def _shown(self, project_id: ProjectId, entries: Sequence[SentEntry]) -> list[Mapping[str, Any]]:
-        broadcasts = [each.id for each in entries if each.is_broadcast]
-        found = await self.jobs.statuses(JobKind.BROADCAST, project_id, broadcasts)
-        statuses = {each: status.status for each, status in zip(broadcasts, found, strict=True) if status is not None}
         users = await self._users(project_id, [each.user_id for each in entries if each.user_id is not None])
         return [
             {
@@ -259,7 +256,7 @@ class SentResource:
                 "audience": each.audience,
                 "user": users[each.user_id] if each.user_id is not None and each.audience == "user" else None,
                 "is_broadcast": each.is_broadcast,
-                "status": statuses.get(each.id),
+                "status": each.status,
                 "recipients": each.recipients,
                 "stored": each.stored,
                 "suppressed": each.suppressed,
