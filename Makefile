@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run web clients check test browsers channels conformance docs fuzz loadtest install install-dev lock clean
+.PHONY: run web clients check test browsers channels conformance docs fuzz loadtest image image-test install install-dev lock clean
 
 run: install
 	@$(BIN)/inbox-gateway serve
@@ -48,6 +48,25 @@ fuzz: .venv/installed-dev
 loadtest: .venv/installed-dev
 	$(BIN)/python -m loadtest run $(if $(filter 1,$(LOADTEST_INSTALL_PEERS)),--install-peers)
 
+# The container image, with the version, the commit and the date in its labels. A release names the base by its digest:
+# PYTHON_IMAGE=python:3.13-slim@sha256:… With podman: ENGINE=podman BUILD_OPTIONS="--format docker", or there is no health check.
+ENGINE ?= docker
+IMAGE ?= inbox-gateway
+PYTHON_IMAGE ?= python:3.13-slim
+EXTRAS ?= templates sso otel
+SOURCE ?= unknown
+BUILD_OPTIONS ?=
+VERSION = $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' gateway/__init__.py)
+image:
+	$(ENGINE) build $(BUILD_OPTIONS) --tag $(IMAGE):$(VERSION) --build-arg PYTHON_IMAGE=$(PYTHON_IMAGE) --build-arg EXTRAS="$(EXTRAS)" \
+		--build-arg VERSION=$(VERSION) --build-arg REVISION=$$(git rev-parse HEAD) --build-arg SOURCE=$(SOURCE) \
+		--build-arg CREATED=$$(git log -1 --date=iso-strict --format=%cd) .
+
+# Build the image on a Debian of its own, and run it as an orchestrator does. As root on Debian, this installs podman.
+image-test: .venv/installed-dev
+	@sh tests/packages/system.sh
+	$(BIN)/pytest -q -rs tests/packages/test_image.py
+
 install: .venv/installed
 
 # What tests, load tests and fuzzing need as well.
@@ -88,6 +107,10 @@ lock:
 		--output-file requirements-build.lock pyproject.toml
 	.venv-lock/bin/$(LOCK) --output-file requirements.lock pyproject.toml
 	.venv-lock/bin/$(LOCK) --extra dev --extra templates --extra sso --extra otel --constraint requirements.lock --output-file requirements-dev.lock pyproject.toml
+	for extra in templates sso otel; do \
+		$(PYTHON) -c "import sys, tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['project']['optional-dependencies'][sys.argv[1]], sep='\n')" $$extra \
+		| .venv-lock/bin/$(LOCK) --annotation-style line --constraint requirements-dev.lock --output-file requirements-$$extra.lock - || exit 1; \
+	done
 	rm -rf .venv-lock
 
 clean:

@@ -89,9 +89,13 @@ BROWSER = ("tests/browser",)
 REAL_PROVIDERS = "tests/providers"
 """What `make channels` runs, because it installs other programs."""
 
+PROGRAMS_OF_PACKAGES = "tests/packages"
+"""What `make image-test`, `make charts` and `make installers` run, for the same reason."""
+
 OWN_RUNS = (
     "tests/domain",
     REAL_PROVIDERS,
+    PROGRAMS_OF_PACKAGES,
     "tests/test_words.py",
     *UNMEASURED,
     *BROWSER,

@@ -17,7 +17,9 @@ from gateway import __version__
 from tests.servers import Gateway
 
 ROOT = Path(__file__).parent.parent
-LOCKS = ("requirements.lock", "requirements-dev.lock", "requirements-build.lock")
+EXTRAS = ("templates", "sso", "otel")
+EXTRA_LOCKS = tuple(f"requirements-{extra}.lock" for extra in EXTRAS)
+LOCKS = ("requirements.lock", "requirements-dev.lock", "requirements-build.lock", *EXTRA_LOCKS)
 
 
 def pinned(lock: str) -> dict[str, str]:
@@ -41,6 +43,15 @@ def test_every_package_of_a_lock_file_has_hashes_and_no_host(lock: str) -> None:
 def test_the_lock_files_agree() -> None:
     runtime, everything = pinned("requirements.lock"), pinned("requirements-dev.lock")
     assert runtime.items() <= everything.items()
+    for lock in EXTRA_LOCKS:
+        assert pinned(lock).items() <= everything.items()
+
+
+def test_each_extra_has_a_lock_file_with_what_pyproject_names() -> None:
+    extras = tomllib.loads(_text("pyproject.toml"))["project"]["optional-dependencies"]
+    assert set(extras) == {*EXTRAS, "dev"}
+    for extra in EXTRAS:
+        assert {re.split(r"[<>=\[]", one)[0] for one in extras[extra]} <= pinned(f"requirements-{extra}.lock").keys()
 
 
 def test_packages_are_only_installed_with_their_hashes() -> None:
