@@ -172,7 +172,7 @@ class Worker:
         self.connection_tails = ConnectionTails(self.subscriber, self.hub.figures.watch)
         self._connection_events = ConnectionEventPublisher(client, self.hub.figures)
         self.questions = PresenceQuestions(client, self.subscriber, worker_id)
-        self._proxies = Proxies(settings.trusted_proxies, settings.public_url)
+        self._proxies = self.reporter.proxies = Proxies(settings.trusted_proxies, settings.public_url)
         self.formats = FormatWatch(self._format_client)
         self.watch = StoreWatch(client)
         self.deferred_publications = DeferredPublications(client)

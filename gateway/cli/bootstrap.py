@@ -111,13 +111,14 @@ async def _prepare(settings: Settings, projects: "ProjectStore") -> None:
 
 async def _examine_servers(settings: Settings, projects: "ProjectStore") -> None:
     """Log the findings on the servers. Raises StoreUnusableError if a permission is missing."""
-    from gateway.store.redis.diagnosis import Severity, examine
+    from gateway.domain.finding import Severity
+    from gateway.store.redis.diagnosis import examine
 
     async for finding in examine(projects.client):
         if finding.topic == "permissions":
-            raise StoreUnusableError(f"{store_name(settings)} refuses: {finding.text}", may_recover=False)
-        if finding.severity is not Severity.FINE:
-            log.warning("store_finding", topic=finding.topic, message=finding.text, suggestion="see `doctor`")
+            raise StoreUnusableError(f"{store_name(settings)} refuses: {finding.sentence}", may_recover=False)
+        if finding.severity in (Severity.WARNING, Severity.PROBLEM):
+            log.warning("store_finding", topic=finding.topic, message=finding.sentence, suggestion="see `doctor`")
 
 
 async def _create_missing(settings: Settings, projects: "ProjectStore", found: "ProjectAudit") -> None:

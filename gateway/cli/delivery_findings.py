@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from typing import TYPE_CHECKING
 
+from gateway.cli.machine_findings import is_installed
+from gateway.domain.finding import Finding, advice, problem, warning
 from gateway.settings import Settings
 
 if TYPE_CHECKING:
@@ -11,7 +13,6 @@ if TYPE_CHECKING:
     from gateway.domain.principal import Project
     from gateway.store.configurations import Configuration
     from gateway.store.redis.client import FunctionClient
-    from gateway.store.redis.diagnosis import Finding
 
 MAX_PROJECTS = 100
 """With more projects, providers are asked only about the one that `--api-key` names."""
@@ -24,15 +25,14 @@ TOPIC = "deliveries"
 
 async def examine_deliveries(
     settings: Settings, client: "FunctionClient", projects: "Sequence[Project]", *, offline: bool
-) -> "AsyncIterator[Finding]":
+) -> AsyncIterator[Finding]:
     """Yield findings about the deliveries of projects. With `offline`, no provider is contacted."""
     from gateway.delivery.senders import clients_of, senders_of
     from gateway.store.installations import InstallationStore
-    from gateway.store.redis.diagnosis import Finding, Severity
 
     if settings.embedded and not settings.delivery_workers:
         text = "INBOX_DELIVERY_WORKERS is 0, and no other machine reaches the bundled Valkey: nothing is delivered"
-        yield Finding(TOPIC, text, Severity.WARNING)
+        yield warning(TOPIC, text, "set INBOX_DELIVERY_WORKERS to 1, or use a Redis of your own")
     clients = clients_of(settings)
     try:
         senders = senders_of(settings, clients, InstallationStore(client, settings.secret_key))
@@ -51,14 +51,13 @@ async def examine_deliveries(
 
 async def _examine_project(
     settings: Settings, client: "FunctionClient", project: "Project", links: "dict[str, Links]"
-) -> "tuple[list[Finding], int]":
+) -> tuple[list[Finding], int]:
     """Return the findings about a project, and how many integrations were checked."""
     from gateway.channels.registry import PROVIDERS
     from gateway.domain.delivery import Route, routes_of
     from gateway.store.delivery_configs import DeliveryConfigStore
     from gateway.store.integrations import IntegrationStore
     from gateway.store.lanes import LaneStore
-    from gateway.store.redis.diagnosis import Finding, Severity
 
     saved = {kind.name: each for kind, each in await IntegrationStore(client, settings.secret_key).all(project.id)}
     providers = [each for each in PROVIDERS if each.integration is not None and each.integration.name in saved]
@@ -71,28 +70,27 @@ async def _examine_project(
 
     faults = await asyncio.gather(*(faults_of(each) for each in providers))
     findings = [
-        Finding(TOPIC, f"{each.name} of {project.api_key}: {fault}", Severity.WARNING)
+        warning(TOPIC, f"{each.name} of {project.api_key}: {fault}", "correct it, and save the integration again")
         for each, fault in zip(providers, faults, strict=True)
         if fault
     ]
     if not settings.public_url and saved.keys() & set(Route.EMAIL.value.integrations):
-        text = f"emails of {project.api_key} have no link to unsubscribe: set INBOX_PUBLIC_URL"
-        findings.append(Finding(TOPIC, text, Severity.WARNING))
+        text = f"emails of {project.api_key} have no link to unsubscribe"
+        findings.append(advice(TOPIC, text, "set INBOX_PUBLIC_URL, on the processes that deliver as well"))
+    if "templates" in saved and not is_installed("liquid"):
+        text = f"{project.api_key} has templates, and their package is not installed"
+        findings.append(problem("extras", text, "pip install 'inbox-gateway[templates]', where messages are delivered"))
     for lane in await LaneStore(client).of_project(project.id):
         if lane.parked:
-            text = (
-                f"{lane.lane.route.name.lower()} of {project.api_key} is stopped ({lane.parked}): save its integration"
-            )
-            findings.append(Finding(TOPIC, text, Severity.WARNING))
+            text = f"{lane.lane.route.name.lower()} of {project.api_key} is stopped ({lane.parked})"
+            findings.append(warning(TOPIC, text, "save its integration"))
     for config in (await DeliveryConfigStore(client).of_project(project.id)).all():
         for step in config.steps:
             needed = [route.value.integrations for route in routes_of(step.channel)]
             if needed and all(needed) and not any(saved.keys() & set(names) for names in needed):
-                text = (
-                    f"the config '{config.key}' of {project.api_key} uses {step.channel.value}, for which no "
-                    "integration is saved"
-                )
-                findings.append(Finding(TOPIC, text, Severity.WARNING))
+                uses = f"the config '{config.key}' of {project.api_key} uses {step.channel.value}"
+                text = f"{uses}, for which no integration is saved"
+                findings.append(warning(TOPIC, text, "save one, or remove the channel from the config"))
     return findings, sum(fault is not None for fault in faults)
 
 

@@ -52,6 +52,9 @@ class Proxies:
     def __init__(self, trusted: Iterable[str], public_url: str = ""):
         self._trusted = Networks(trusted)
         self._public = _split_public_url(public_url) if public_url else None
+        self.ignored_peer = ""
+        """The last address without trust that sent X-Forwarded-For with a request for a page or `/config`, "" for none.
+        Other requests are not looked at, because each look costs time."""
 
     @property
     def public_prefix(self) -> str:
@@ -64,7 +67,10 @@ class Proxies:
 
     def forwarded(self, peer: str, headers: Iterable[tuple[str, str]]) -> Forwarded:
         """Return the result of `read_forwarded`, with the URL of INBOX_PUBLIC_URL if that is set."""
+        headers = list(headers)
         found = read_forwarded(peer, headers, self._trusted)
+        if not self.trust(peer) and any(name == FOR for name, _ in headers):
+            self.ignored_peer = peer
         return found if self._public is None else self._public._replace(client=found.client)
 
     def client(self, peer: str, headers: Iterable[tuple[str, str]]) -> str:

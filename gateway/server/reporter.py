@@ -10,6 +10,7 @@ import time
 from collections.abc import Mapping, Sequence
 
 from gateway import __version__
+from gateway.domain.proxy import Proxies
 from gateway.store.nodes import REPORT_SECONDS, NodeReport, NodeStore
 from gateway.store.redis.problems import StoreUnavailableError
 
@@ -27,6 +28,8 @@ class Reporter:
         self._started_ms = int(time.time() * 1000)
         self._lag = 0.0
         self._redis_ms: float | None = None
+        self.proxies = Proxies(())
+        """Of a worker, those that its requests are read with."""
 
     async def run(self) -> None:
         """Report until cancelled."""
@@ -70,4 +73,5 @@ class Reporter:
             largest,
             round(self._lag * 1000, 1),
             round(self._redis_ms, 1) if self._redis_ms is not None else None,
+            self.proxies.ignored_peer,
         )

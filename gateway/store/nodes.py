@@ -34,7 +34,7 @@ class NodeReport(msgspec.Struct, frozen=True):
 
     `connections` has the live connections by transport, `largest` the projects with the most, and `projects` how many
     projects have any. `loop_lag_ms` is the longest delay of the event loop since the last report, and `redis_ms` how
-    long Redis took for that.
+    long Redis took for that. `untrusted_proxy` is an address from which X-Forwarded-For was ignored, "" for none.
     """
 
     id: str
@@ -49,6 +49,7 @@ class NodeReport(msgspec.Struct, frozen=True):
     largest: Sequence[tuple[str, int]] = ()
     loop_lag_ms: float = 0.0
     redis_ms: float | None = None
+    untrusted_proxy: str = ""
 
 
 class Reported(NamedTuple):
@@ -89,6 +90,23 @@ class NodeStore:
         with decoding("the report of a process"):
             reports = [msgspec.json.decode(each, type=NodeReport) for each in found if each is not None]
         return sorted(reports, key=lambda each: (each.kind != "worker", each.host, each.started_ms, each.id))
+
+    async def clocks(self) -> Mapping[str, float]:
+        """Return how many seconds the clock of each machine is ahead of the store's, to a second and a half.
+
+        A report has the time of its machine, and what is left of its lifetime says when the store received it.
+        """
+        reports = await self.all()
+        if not reports:
+            return {}
+        remaining = await self._client.commands(*(("TTL", keys.node(each.id)) for each in reports))
+        seconds, micros = await self._client.run_on((await self._client.nodes())[0], "TIME")
+        now = int(seconds) + int(micros) / 1_000_000
+        return {
+            each.host: each.at_ms / 1000 - (now - (GONE_SECONDS - left))
+            for each, left in zip(reports, remaining, strict=True)
+            if left > 0
+        }
 
     async def watch(self, project_id: ProjectId, now: float) -> None:
         """Have workers make events of a project's connections for WATCH_SECONDS. They learn it at their next report."""

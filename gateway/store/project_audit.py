@@ -24,6 +24,10 @@ class ProjectAudit:
     """Projects whose stored record is not a project of this format."""
     weak: list[str] = field(default_factory=list)
     """Projects whose API secret can be guessed."""
+    any_origin: list[str] = field(default_factory=list)
+    """Projects that allow pages of any origin themselves."""
+    default_origins: list[str] = field(default_factory=list)
+    """Projects that allow those of INBOX_ALLOWED_ORIGINS."""
 
 
 async def audit_projects(projects: ProjectStore) -> ProjectAudit:
@@ -50,6 +54,10 @@ def _examine(audit: ProjectAudit, cipher: SecretCipher, api_key: str, raw: bytes
         audit.weak.append(api_key)
     if not record.hmac_enabled:
         audit.without_hmac.append(api_key)
+    if not record.allowed_origins:
+        audit.default_origins.append(api_key)
+    elif "*" in record.allowed_origins:
+        audit.any_origin.append(api_key)
 
 
 async def owns_secret_key(projects: ProjectStore, found: ProjectAudit) -> bool:

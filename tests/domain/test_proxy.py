@@ -186,3 +186,12 @@ def test_the_client_address_alone_is_the_same_as_in_the_whole_result(peer: str, 
 
 def test_a_proxy_that_names_no_client_is_the_client() -> None:
     assert Proxies(["10.0.0.0/8"]).client("10.1.2.3", [("host", "x")]) == "10.1.2.3"
+
+
+def test_an_address_whose_headers_are_ignored_is_noted() -> None:
+    proxies = Proxies(["10.0.0.0/8"])
+    proxies.forwarded("10.1.2.3", [("x-forwarded-for", "203.0.113.7")])
+    proxies.forwarded("203.0.113.9", [("host", "x")])
+    assert proxies.ignored_peer == ""
+    proxies.forwarded("203.0.113.9", [("x-forwarded-for", "203.0.113.7")])
+    assert proxies.ignored_peer == "203.0.113.9"

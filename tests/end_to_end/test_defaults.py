@@ -196,7 +196,12 @@ def test_a_start_whose_user_lacks_a_permission_is_refused(
 
 def examined(environment: dict[str, str], *options: str) -> tuple[int, str]:
     """Run the doctor, and return its exit code and its output."""
-    done = run("doctor", *options, data_dir=None, **environment)
+    production = {
+        "INBOX_PUBLIC_URL": "https://inbox.example.com",
+        "INBOX_ALLOWED_ORIGINS": "https://app.example.com",
+        "INBOX_ADMIN_PORT": "8001",
+    }
+    done = run("doctor", "--offline", *options, data_dir=None, **production | environment)
     assert done.stderr == ""
     return done.returncode, done.stdout
 
@@ -206,6 +211,7 @@ def durable(server: RedisServer, environment: dict[str, str]) -> Iterator[redis.
     """Yield a client of the server with an append-only file, and restore the configuration afterwards."""
     with redis.Redis(port=server.port) as client:
         client.config_set("appendonly", "yes")
+        client.config_set("maxmemory", "1gb")
         yield client
         for name, value in (("appendonly", "no"), ("maxmemory", "0"), ("maxmemory-policy", "noeviction")):
             client.config_set(name, value)
@@ -310,7 +316,7 @@ def test_a_missing_password_is_reported(tmp_path: Path, kind: str) -> None:
         assert reason in refusal(run("project", "list", data_dir=tmp_path / "data", **environment))
         found = run("doctor", data_dir=tmp_path / "data", **environment).stdout
         assert reason in found
-        assert "1 problem, 0 warnings" in found
+        assert "1 problem, 2 warnings" in found
 
 
 @pytest.mark.parametrize("listener", ["http", "silent"])
@@ -387,8 +393,8 @@ def test_a_node_of_a_cluster_is_reported(tmp_path: Path) -> None:
     with running_redis("valkey", tmp_path, "--cluster-enabled", "yes", "--cluster-port", bus) as node:
         environment = {"INBOX_REDIS_URL": node.url, "INBOX_SECRET_KEY": SECRET_KEY}
         code, output = examined(environment)
-    assert code == 1
-    assert "role       PROBLEM: a node of a cluster: write redis+cluster://" in output
+    assert code == 2
+    assert "role       PROBLEM: a node of a cluster\n           → write redis+cluster://" in output
 
 
 def test_a_start_with_a_wrong_password_fails_at_once(tmp_path: Path, guarded: RedisServer) -> None:

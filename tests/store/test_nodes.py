@@ -1,6 +1,7 @@
 """Reports of processes, and the live connections of projects: those that run are listed, and no others."""
 
 import asyncio
+import time
 
 import pytest
 
@@ -29,6 +30,14 @@ async def test_a_process_that_no_longer_reports_disappears(client: InspectedClie
     assert await client.redis.smembers(keys.NODES) == {b"d"}
     await store.remove("d")
     assert await store.all() == []
+
+
+async def test_clocks_of_machines_are_compared_with_the_store_s(client: InspectedClient) -> None:
+    store, now = NodeStore(client), int(1000 * time.time())
+    assert await store.clocks() == {}
+    await store.report(report("a", at_ms=now + 60_000))
+    assert await store.clocks() == {"host": pytest.approx(60, abs=2)}
+    await store.remove("a")
 
 
 async def test_connections_count_while_their_worker_runs(client: InspectedClient) -> None:

@@ -8,6 +8,7 @@ import pytest
 from gateway.store import keys
 from gateway.store.errors import ForeignSecretKeyError
 from gateway.store.project_audit import ProjectAudit, audit_projects, check_secret_key, owns_secret_key
+from gateway.store.project_records import ProjectChange
 from gateway.store.projects import ProjectStore
 from tests.store.conftest import InspectedClient
 from tests.store.test_projects import store
@@ -35,8 +36,12 @@ async def test_an_audit_names_what_is_wrong_with_which_project(emptied: Inspecte
     await here.create("Shop", hmac_enabled=True, api_key="right")
     await here.create("Intranet", hmac_enabled=False, api_key="open", api_secret="SECRET")
     await store(emptied, secret_key="other").create("Foreign", hmac_enabled=True, api_key="foreign")
+    await here.update("open", ProjectChange(allowed_origins=["*"]))
     await emptied.redis.hset(keys.PROJECTS, "garbage", "x")
-    assert await audit_projects(here) == ProjectAudit(4, ["open"], ["foreign"], ["garbage"], ["open"])
+    found = await audit_projects(here)
+    assert sorted(found.default_origins) == ["foreign", "right"]
+    found.default_origins.clear()
+    assert found == ProjectAudit(4, ["open"], ["foreign"], ["garbage"], ["open"], ["open"])
 
 
 async def test_nodes_that_check_a_new_store_at_the_same_time_set_its_secret_key_once(emptied: InspectedClient) -> None:
