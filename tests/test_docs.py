@@ -50,6 +50,14 @@ SHOWN = (
 )
 """A part of what each snippet of the guide to v2 prints."""
 
+PRINTED = {
+    "positions": '"title":"Shipped"',
+    "seen-and-read": '"archived_at":1',
+    "preferences": '"status":"unsubscribed"',
+    "delivery": '"verdict":"Ada has it in the inbox',
+}
+"""A part of what the snippets of a page print."""
+
 EXAMPLE_FILES = {
     "gateway/x/y.py",
     "tests/x/test_y.py",
@@ -77,6 +85,10 @@ def snippet(page: Path, language: str, word: str) -> str:
     """Return the only snippet of a language on a page that contains a text."""
     (found,) = (text for kind, text in snippets(page) if kind == language and word in text)
     return found
+
+
+FUNCTIONS = snippet(SEND_AND_RECEIVE, "sh", "backend()")
+"""The functions `backend` and `ada`, which snippets of other pages use."""
 
 
 def environment(gateway: Gateway) -> dict[str, str]:
@@ -164,8 +176,16 @@ def test_every_snippet_of_the_readme_has_a_test() -> None:
 
 
 def test_every_snippet_on_sending_and_receiving_has_a_test() -> None:
-    # send, watch, read and list, Python, the module, EventSource
-    assert [language for language, _ in snippets(SEND_AND_RECEIVE)] == ["sh", "sh", "sh", "python", "html", "html"]
+    # send, watch, the functions, read and list, Python, the module, EventSource
+    assert [language for language, _ in snippets(SEND_AND_RECEIVE)] == [
+        "sh",
+        "sh",
+        "sh",
+        "sh",
+        "python",
+        "html",
+        "html",
+    ]
 
 
 def test_make_run_serves_from_a_fresh_data_directory(tmp_path: Path) -> None:
@@ -210,18 +230,17 @@ def test_the_snippets_of_the_guide_to_v2_run_in_their_order_in_one_terminal(gate
 
 
 @pytest.mark.parametrize(
-    "page",
-    [*sorted((ROOT / "docs" / "channels").glob("*.md")), ROOT / "docs" / "production" / "trace.md"],
-    ids=lambda page: page.stem,
+    "page", sorted({*DOCS.glob("channels/*.md"), *DOCS.glob("concepts/*.md"), TRACE}), ids=lambda page: page.stem
 )
-def test_the_snippets_of_a_channel_run_in_a_terminal_with_credentials(gateway: Gateway, page: Path) -> None:
+def test_the_snippets_of_a_page_run_in_a_terminal_with_credentials(gateway: Gateway, page: Path) -> None:
     project = created_project(gateway)
     variables = environment(gateway) | {"API_KEY": project["api_key"], "API_SECRET": project["api_secret"]}
     texts = [text for language, text in snippets(page) if language == "sh"]
-    command = ["bash", "-euo", "pipefail", "-c", "\n".join([GUIDE_SNIPPETS[0], *texts])]
+    command = ["bash", "-euo", "pipefail", "-c", "\n".join([FUNCTIONS, GUIDE_SNIPPETS[0], *texts])]
     done = subprocess.run(command, env=variables, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
     assert '"errors":[{' not in done.stdout
+    assert PRINTED.get(page.stem, "") in done.stdout
 
 
 def test_the_snippet_that_sends_sends_a_notification(gateway: Gateway) -> None:
@@ -241,10 +260,7 @@ def test_the_snippet_that_watches_shows_what_is_sent(gateway: Gateway, backgroun
 
 def test_the_snippet_that_reads_and_lists_does_so(gateway: Gateway) -> None:
     send(gateway, "Read me")
-    printed = run(
-        gateway,
-        snippet(SEND_AND_RECEIVE, "sh", "as_ada"),
-    )
+    printed = run(gateway, FUNCTIONS + snippet(SEND_AND_RECEIVE, "sh", "notifications/read"))
     assert '"unread_count":0' in printed
     assert '"title":"Read me"' in printed
 
