@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run web clients check test browsers channels conformance docs fuzz loadtest image image-test install install-dev lock clean
+.PHONY: run web clients check test browsers channels conformance docs fuzz loadtest image image-test charts install install-dev lock clean
 
 run: install
 	@$(BIN)/inbox-gateway serve
@@ -67,6 +67,12 @@ image-test: .venv/installed-dev
 	@sh tests/packages/system.sh
 	$(BIN)/pytest -q -rs tests/packages/test_image.py
 
+# The Helm chart, rendered by Helm and validated by the schemas of Kubernetes. Their libraries take 400 MB, in .venv-charts.
+charts: .venv/installed-dev
+	@$(PYTHON) -m venv .venv-charts && .venv-charts/bin/pip --disable-pip-version-check $(LOCKED) --quiet \
+		--requirement tests/packages/charts.lock || { rm -rf .venv-charts; echo "they cannot be installed here" >&2; }
+	$(BIN)/pytest -q -rs tests/packages/test_chart.py
+
 install: .venv/installed
 
 # What tests, load tests and fuzzing need as well.
@@ -111,7 +117,8 @@ lock:
 		$(PYTHON) -c "import sys, tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['project']['optional-dependencies'][sys.argv[1]], sep='\n')" $$extra \
 		| .venv-lock/bin/$(LOCK) --annotation-style line --constraint requirements-dev.lock --output-file requirements-$$extra.lock - || exit 1; \
 	done
+	.venv-lock/bin/$(LOCK) --allow-unsafe --annotation-style line --output-file tests/packages/charts.lock tests/packages/charts.in
 	rm -rf .venv-lock
 
 clean:
-	rm -rf .venv data build gateway/web/node_modules clients/node_modules clients/dist
+	rm -rf .venv .venv-charts data build gateway/web/node_modules clients/node_modules clients/dist

@@ -1,0 +1,205 @@
+"""The chart, rendered by Helm: what the API server would accept, and what an operator relies on."""
+
+import json
+import os
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+
+from gateway.cli import cli
+from gateway.settings import load_settings
+from tests.chart_readme import CHART
+
+PYTHON = Path(os.environ.get("CHARTS_PYTHON", CHART.parent.parent / ".venv-charts/bin/python"))
+VERSIONS = ["1.27", "1.30", "1.34", "1.37"]
+
+REDIS = "redis://redis.example.internal:6379"
+CASES: dict[str, dict[str, Any]] = {
+    "to start with": {"valkey": {"enabled": True}},
+    "everything": {
+        "redis": {"url": REDIS},
+        "trustedProxies": "10.42.0.0/16",
+        "settings": {"INBOX_LOG_LEVEL": "warning", "INBOX_RATE_LIMIT_READS": 500, "INBOX_ACCESS_LOG": False},
+        "extraEnv": [{"name": "INBOX_PUSH_CONTACT", "value": "mailto:ops@example.com"}],
+        "extraVolumes": [{"name": "ca", "configMap": {"name": "ca"}}],
+        "extraVolumeMounts": [{"name": "ca", "mountPath": "/etc/ca"}],
+        "image": {"digest": f"sha256:{'0' * 64}", "pullSecrets": ["registry"]},
+        "ingress": {"enabled": True, "className": "nginx", "annotations": {"a": "b"}},
+        "httpRoute": {"enabled": True, "parentRefs": [{"name": "public"}]},
+        "autoscaling": {"enabled": True, "connections": {"enabled": True}},
+        "metrics": {"serviceMonitor": {"enabled": True, "labels": {"release": "prometheus"}}},
+        "networkPolicy": {
+            "from": [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "ingress-nginx"}}}],
+            "dashboardFrom": [{"podSelector": {}}],
+        },
+        "gateway": {"nodeSelector": {"pool": "inbox"}, "tolerations": [{"key": "inbox", "operator": "Exists"}]},
+    },
+    "least": {
+        "secret": {"existingSecret": "own"},
+        "delivery": {"enabled": False},
+        "dashboard": {"enabled": False},
+        "podDisruptionBudget": {"enabled": False},
+        "networkPolicy": {"enabled": False},
+        "serviceAccount": {"create": False},
+        "topologyKeys": [],
+    },
+    "no store": {},
+    "two stores": {"valkey": {"enabled": True}, "redis": {"url": REDIS}},
+    "ingress without proxies": {"redis": {"url": REDIS}, "ingress": {"enabled": True}},
+    "misspelt": {"valkey": {"enabled": True}, "gateway": {"replica": 3}},
+}
+REFUSED = {
+    "no store": "set redis.url to your Redis or Valkey, or valkey.enabled=true",
+    "two stores": "set redis.url or valkey.enabled, not both",
+    "ingress without proxies": "set trustedProxies to the network of your ingress controller's pods",
+    "misspelt": "replica",
+}
+
+pytestmark = [
+    pytest.mark.skipif(not PYTHON.exists(), reason="Helm's library is not installed: run `make charts`"),
+    pytest.mark.timeout(600),
+]
+
+
+@pytest.fixture(scope="module")
+def outcome() -> dict[str, Any]:
+    asked = json.dumps({"chart": str(CHART), "versions": VERSIONS, "cases": CASES})
+    command = (str(PYTHON), str(Path(__file__).parent / "helm.py"))
+    done = subprocess.run(command, input=asked, capture_output=True, text=True, timeout=500, check=True)
+    return dict(json.loads(done.stdout))
+
+
+def objects(outcome: dict[str, Any], case: str) -> dict[tuple[str, str], dict[str, Any]]:
+    """Return the objects of a case by kind and name."""
+    found = outcome["cases"][case]
+    assert found["error"] == ""
+    return {(one["kind"], one["metadata"]["name"]): one for one in found["objects"]}
+
+
+def pod(one: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the pod and its only container."""
+    spec = one["spec"]["template"]["spec"]
+    (container,) = spec["containers"]
+    return spec, container
+
+
+NAME = "inbox-inbox-gateway"
+
+
+def test_helm_finds_nothing_to_improve_but_the_icon(outcome: dict[str, Any]) -> None:
+    assert [message["error"] for message in outcome["lint"]["messages"]] == ["icon is recommended"]
+    assert outcome["lint"]["errors"] == []
+
+
+def test_every_object_is_valid_in_every_version(outcome: dict[str, Any]) -> None:
+    for case in CASES.keys() - REFUSED.keys():
+        assert outcome["cases"][case].get("faults") == [], case
+        found = outcome["cases"][case]["objects"]
+        assert len(objects(outcome, case)) == len(found)
+
+
+def test_values_that_cannot_work_are_refused_with_what_to_set(outcome: dict[str, Any]) -> None:
+    for case, message in REFUSED.items():
+        assert message in outcome["cases"][case]["error"], case
+
+
+def test_pods_run_restricted(outcome: dict[str, Any]) -> None:
+    checked = 0
+    for case in CASES.keys() - REFUSED.keys():
+        for (kind, _), one in objects(outcome, case).items():
+            if kind not in ("Deployment", "StatefulSet"):
+                continue
+            spec, container = pod(one)
+            assert spec["securityContext"]["runAsNonRoot"] is True
+            assert spec["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+            assert container["securityContext"] == {
+                "allowPrivilegeEscalation": False,
+                "readOnlyRootFilesystem": True,
+                "capabilities": {"drop": ["ALL"]},
+            }
+            assert (spec["automountServiceAccountToken"], spec["enableServiceLinks"]) == (False, False)
+            assert container["resources"]["requests"]
+            checked += 1
+    assert checked == 6
+
+
+def test_pods_have_longer_to_stop_than_the_gateway_needs(outcome: dict[str, Any]) -> None:
+    for (kind, _), one in objects(outcome, "to start with").items():
+        if kind == "Deployment":
+            spec, container = pod(one)
+            values = {entry["name"]: entry.get("value", "") for entry in container["env"]}
+            before = int(container.get("lifecycle", {}).get("preStop", {}).get("exec", {}).get("command", [0, 0])[1])
+            assert spec["terminationGracePeriodSeconds"] >= before + float(values["INBOX_DRAIN_SECONDS"]) + 10
+
+
+def test_the_gateway_accepts_the_environment_and_has_the_commands(outcome: dict[str, Any]) -> None:
+    for case in CASES.keys() - REFUSED.keys():
+        found = objects(outcome, case)
+        for (kind, _), one in found.items():
+            if kind != "Deployment":
+                continue
+            _, container = pod(one)
+            secrets = {"secret-key": "s" * 32, "redis-url": REDIS, "password": "p" * 32}
+            environment = {
+                entry["name"]: entry.get("value") or secrets[entry["valueFrom"]["secretKeyRef"]["key"]]
+                for entry in container["env"]
+            }
+            for name, value in environment.items():
+                environment[name] = value.replace("$(VALKEY_PASSWORD)", secrets["password"])
+            settings = load_settings(environment)
+            assert settings.secret_key == secrets["secret-key"]
+            assert not settings.embedded
+            program, command = container["command"]
+            assert program == "inbox-gateway"
+            assert cli.get_command(click.Context(cli), command) is not None
+
+
+def test_settings_replace_what_the_chart_sets_and_reach_both_deployments(outcome: dict[str, Any]) -> None:
+    found = objects(outcome, "everything")
+    for name in (NAME, f"{NAME}-delivery"):
+        _, container = pod(found["Deployment", name])
+        values = {entry["name"]: entry.get("value") for entry in container["env"]}
+        assert values["INBOX_PUBLIC_URL"] == "https://inbox.example.com"
+        assert values["INBOX_TRUSTED_PROXIES"] == "10.42.0.0/16"
+        assert (values["INBOX_RATE_LIMIT_READS"], values["INBOX_ACCESS_LOG"]) == ("500", "false")
+        assert container["image"] == f"inbox-gateway@sha256:{'0' * 64}"
+
+
+def test_selectors_select_the_pods_of_one_component(outcome: dict[str, Any]) -> None:
+    found = objects(outcome, "to start with")
+    labels = {name: one["spec"]["template"]["metadata"]["labels"] for (_, name), one in found.items() if _is_pods(one)}
+    for (kind, name), one in found.items():
+        if kind in ("Service", "PodDisruptionBudget", "Deployment", "StatefulSet"):
+            selector = one["spec"]["selector"]
+            selector = selector.get("matchLabels", selector)
+            selected = [pods for pods, these in labels.items() if selector.items() <= these.items()]
+            assert selected == [name.removesuffix("-dashboard")], (kind, name)
+
+
+def _is_pods(one: dict[str, Any]) -> bool:
+    return one["kind"] in ("Deployment", "StatefulSet")
+
+
+def test_the_autoscaler_counts_connections_and_falls_back_to_the_cpu(outcome: dict[str, Any]) -> None:
+    found = objects(outcome, "everything")
+    kinds = [metric["type"] for metric in found["HorizontalPodAutoscaler", NAME]["spec"]["metrics"]]
+    assert kinds == ["Pods", "Resource"]
+    assert "replicas" not in found["Deployment", NAME]["spec"]
+
+
+def test_a_chart_without_a_port_of_the_dashboard_opens_none(outcome: dict[str, Any]) -> None:
+    found = objects(outcome, "least")
+    assert {kind for kind, _ in found} == {"Deployment", "Service"}
+    _, container = pod(found["Deployment", NAME])
+    assert {"name": "INBOX_ADMIN", "value": "off"} in container["env"]
+    assert [port["name"] for port in container["ports"]] == ["http"]
+    assert "INBOX_DELIVERY_WORKERS" not in {entry["name"] for entry in container["env"]}
+
+
+def test_the_notes_name_the_next_commands(outcome: dict[str, Any]) -> None:
+    notes = outcome["cases"]["to start with"]["notes"]
+    assert f"kubectl --namespace prod exec deployment/{NAME} -- inbox-gateway project create NAME" in notes
+    assert "Clients reach it at https://inbox.example.com" in outcome["cases"]["everything"]["notes"]
