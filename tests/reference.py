@@ -8,6 +8,7 @@ from typing import Any
 from prometheus_client import REGISTRY
 
 import gateway.telemetry.metrics  # noqa: F401 - registers the metrics
+from gateway.api.operations import document
 from gateway.domain.errors import CLOSE_CODE_MEANINGS, CloseCode, ErrorCode
 from gateway.domain.project_event import ProjectEventType
 from gateway.settings import Settings, default_of, variable
@@ -67,8 +68,33 @@ def tables() -> dict[str, str]:
                 for each in ProjectEventType
             ],
         ),
+        "rest": _operations(),
         "metrics": _table(["metric", "type", "meaning"], [[f"`{name}`", kind, text] for name, kind, text in metrics]),
     }
+
+
+_CALLERS = {"Token": "user", "ApiSecret": "backend", "WorkspaceToken": "workspace", "AdminToken": "admin"}
+"""Who calls an operation that accepts these credentials. The first that it accepts counts: backends may act for users."""
+
+
+def _caller(operation: Mapping[str, Any]) -> str:
+    accepted = {name for alternative in operation["security"] for name in alternative}
+    return next((caller for name, caller in _CALLERS.items() if name in accepted), "anyone")
+
+
+def _operations() -> str:
+    """Return the operations of the REST API, a table for each tag."""
+    api = document()
+    rows: dict[str, list[list[str]]] = {tag["name"]: [] for tag in api["tags"]}
+    for path, operations in api["paths"].items():
+        for method, operation in operations.items():
+            row = [f"`{method.upper()} {path}`", operation["summary"], _caller(operation)]
+            rows[operation["tags"][0]].append(row)
+    head = ["operation", "what it does", "who calls"]
+    parts = [
+        f"\n## {tag['name']}\n\n{tag['description']}\n\n{_table(head, rows[tag['name']])}\n" for tag in api["tags"]
+    ]
+    return "".join(parts)
 
 
 def rendered() -> dict[Path, str]:
