@@ -74,7 +74,7 @@ def tables() -> dict[str, str]:
 
 
 _CALLERS = {"Token": "user", "ApiSecret": "backend", "WorkspaceToken": "workspace", "AdminToken": "admin"}
-"""Who calls an operation that accepts these credentials. The first that it accepts counts: backends may act for users."""
+"""Who calls an operation that accepts these credentials. The first counts: backends may act for users."""
 
 
 def _caller(operation: Mapping[str, Any]) -> str:
