@@ -51,6 +51,7 @@ SHOWN = (
 """A part of what each snippet of the guide to v2 prints."""
 
 PRINTED = {
+    "migrate": '"title":"Hello from home"',
     "positions": '"title":"Shipped"',
     "seen-and-read": '"archived_at":1',
     "preferences": '"status":"unsubscribed"',
@@ -230,7 +231,9 @@ def test_the_snippets_of_the_guide_to_v2_run_in_their_order_in_one_terminal(gate
 
 
 @pytest.mark.parametrize(
-    "page", sorted({*DOCS.glob("channels/*.md"), *DOCS.glob("concepts/*.md"), TRACE}), ids=lambda page: page.stem
+    "page",
+    sorted({*DOCS.glob("channels/*.md"), *DOCS.glob("concepts/*.md"), TRACE, DOCS / "migrate.md"}),
+    ids=lambda page: page.stem,
 )
 def test_the_snippets_of_a_page_run_in_a_terminal_with_credentials(gateway: Gateway, page: Path) -> None:
     project = created_project(gateway)
