@@ -11,6 +11,7 @@ import click
 
 from gateway import __version__
 from gateway.cli.admins import admin
+from gateway.cli.backups import backup, restore
 from gateway.cli.banner import announce
 from gateway.cli.bootstrap import prepare
 from gateway.cli.delivering import deliver
@@ -72,6 +73,8 @@ for command in (
     workspace,
     admin,
     token,
+    backup,
+    restore,
     doctor,
     explain,
     openapi,

@@ -7,7 +7,8 @@ CommandError
 ├── DemoKeysError                 the file with the demo project's keys is damaged
 ├── PreparationError              the process that prepares the store ended with an error
 ├── DeliveryStoreError            `deliver` has no Redis that it shares with the gateway
-└── UnknownProviderError          INBOX_PROVIDER_URLS names a provider that does not exist
+├── UnknownProviderError          INBOX_PROVIDER_URLS names a provider that does not exist
+└── BackupRefusedError            a backup cannot be made, read or restored
 """
 
 
@@ -45,3 +46,7 @@ class DeliveryStoreError(CommandError):
 
 class UnknownProviderError(CommandError):
     """INBOX_PROVIDER_URLS names a provider that does not exist."""
+
+
+class BackupRefusedError(CommandError):
+    """A backup cannot be made, read or restored."""

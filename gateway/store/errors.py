@@ -1,6 +1,6 @@
 """The exceptions for requests that conflict with stored data or exceed a bound. Nothing was written.
 
-The exceptions of the package are three trees:
+The exceptions of the package are four trees:
 
     DomainError                     domain/guard.py: the guard refused a user's call
       UserDeletedError
@@ -22,6 +22,12 @@ The exceptions of the package are three trees:
         TooManyTokensError          of a user or a project
         TooManyTailsError           of a project or a worker
         TooManyError                admins, preferences, subscriptions
+
+    BackupError                     a backup cannot be made or restored now; what was found is in the message
+      StoreChangedError             a server or the slots of a cluster changed during a backup
+      StoreInUseError               processes of the gateway are running on a store that is to be restored
+      StoreNotEmptyError            a store that is to be restored has data
+      UnsuitableBackupError         this version, server or secret key cannot use a backup
 
 `store/job_queue.py` has the tree of JobQueueError, which only the job runner handles.
 """
@@ -112,3 +118,23 @@ class TooManyError(LimitError):
         super().__init__(f"more than {most} {what}")
         self.what = what
         self.most = most
+
+
+class BackupError(Exception):
+    """A backup cannot be made or restored now. The message is for the operator."""
+
+
+class StoreChangedError(BackupError):
+    """A server was restarted or replaced, or slots of a cluster moved, during a backup. Keys may be missing in it."""
+
+
+class StoreInUseError(BackupError):
+    """Processes of the gateway are running on a store that is to be restored."""
+
+
+class StoreNotEmptyError(BackupError):
+    """A store that is to be restored has data."""
+
+
+class UnsuitableBackupError(BackupError):
+    """A backup cannot be restored by this version, to this server, or with this secret key."""

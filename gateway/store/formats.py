@@ -15,6 +15,9 @@ from gateway.telemetry.logs import log
 
 CHECK_SECONDS = 1.0
 
+RESTORING = "restoring"
+"""The format of a store into which a backup is being restored. No gateway uses it."""
+
 _READ_FORMAT = reading_function("read_format", "projects", no_arguments, bytes)
 
 
@@ -27,6 +30,8 @@ async def check_format(client: FunctionClient) -> None:
 
 def sentence(found: str) -> str:
     """Return the message about a store of another format, for the operator."""
+    if found == RESTORING:
+        return "The restoration of a backup into this store was interrupted, or is under way"
     if found == "unknown":
         return f"The store was written by a gateway of before format {keys.FORMAT}, and this version knows only that"
     return f"The store is of format {found}, and this version of the gateway knows format {keys.FORMAT}"

@@ -12,6 +12,7 @@ from gateway.domain.preferences import Channel
 from gateway.store import (
     activity,
     admin_limits,
+    backup_copies,
     categories,
     channel_tokens,
     contents,
@@ -81,11 +82,13 @@ _OWN = (
     "activity.lua",
     "libraries.lua",
     "webhooks.lua",
+    "backup.lua",
 )
 
 _MODULES = (
     activity,
     admin_limits,
+    backup_copies,
     categories,
     channel_tokens,
     contents,

@@ -40,7 +40,7 @@ _READING = frozenset(
             MEMORY_USAGE,
         ),
         *("HEXISTS", "HGET", "HGETALL", "HLEN", "HMGET", "HSCAN", "HVALS"),
-        *("SCARD", "SMEMBERS", "SRANDMEMBER", "ZCOUNT", "ZRANDMEMBER", "ZRANGE"),
+        *("SCARD", "SMEMBERS", "SRANDMEMBER", "SSCAN", "ZCOUNT", "ZRANDMEMBER", "ZRANGE", "ZSCAN", "ZSCORE"),
     )
 )
 """Redis's own commands that write nothing."""

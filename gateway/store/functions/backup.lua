@@ -1,0 +1,40 @@
+-- Copies of keys for a backup. What one call copies is as of one moment.
+
+-- found: gets of each of the keys that exists its name, its type, the unix ms at which it expires or -1, and its value
+-- (DUMP), or false if it has more than `most` entries
+local function copy(found, names, most)
+  local lengths = { hash = 'HLEN', zset = 'ZCARD', set = 'SCARD' }
+  for _, key in ipairs(names) do
+    local kind = call('TYPE', key).ok
+    if kind ~= 'none' then
+      local length = lengths[kind]
+      found[#found + 1], found[#found + 2], found[#found + 3] = key, kind, call('PEXPIRETIME', key)
+      found[#found + 1] = not (length and call(length, key) > most) and call('DUMP', key)
+    end
+  end
+  return found
+end
+
+-- KEYS  any
+-- ARGV  most_entries (of a key that is copied) names… (keys in the same slot)
+-- ->    of each key that exists: name, type, unix ms at which it expires or -1, value or nothing
+local function copy_keys(_, args)
+  return copy({}, { unpack(args, 2) }, tonumber(args[1]))
+end
+
+-- KEYS  user
+-- ->    nothing if there is no such user; otherwise 1 if the user has an event log or 0, the routes on which something
+--       is due, then all keys of the user as `copy_keys` returns them
+local function copy_user(keys)
+  local user = keys[1]
+  local field = call('HMGET', user, 'epoch', 'offset', 'webhooks_at', 'deleted')
+  if field[4] or call('EXISTS', user) == 0 then return {} end -- deleted
+  local names, routes = outbox.keys_of_user(user), ''
+  for _, kind in ipairs(TOKEN_KINDS) do names[#names + 1] = user .. CHANNEL_TOKENS .. kind end
+  table.insert(names, 1, user)
+  for route in pairs(ROUTES) do
+    if call('EXISTS', outbox.key(user, route)) == 1 then routes = routes .. route end
+  end
+  if field[3] and tonumber(field[3]) < tonumber(field[2] or 0) then routes = routes .. 'w' end
+  return copy({ field[1] and 1 or 0, routes }, names, math.huge)
+end
