@@ -172,9 +172,12 @@ class StoreRestoration:
             await self._lanes.add(Lane(ProjectId(project), ROUTES_BY_CODE["w"]), UserId(endpoint_id))
 
     async def _skip_claims(self) -> None:
-        commands = [("HINCRBY", keys.lanes(shard), "claim", SKIPPED_CLAIMS) for shard in range(SHARDS)]
-        claims = keys.JOB_QUEUE + keys.JOB_SUFFIXES["CLAIMS"]
-        await self._client.commands(*commands, ("HINCRBY", claims, "", SKIPPED_CLAIMS))
+        counters = [(keys.lanes(shard), "claim") for shard in range(SHARDS)]
+        counters.append((keys.JOB_QUEUE + keys.JOB_SUFFIXES["CLAIMS"], ""))
+        known = await self._client.commands(*(("EXISTS", name) for name, _ in counters))
+        for (name, field), exists in zip(counters, known, strict=True):
+            if exists:
+                await self._client.command("HINCRBY", name, field, SKIPPED_CLAIMS)
 
     async def _enqueue_jobs(self) -> None:
         """Enqueue the jobs that are not finished, if they are not in the queue."""
