@@ -6,6 +6,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page
 
 from tests.browser.chromium import CHROMIUM, running_chromium
+from tests.browser.console import Messages
 from tests.browser.site import Site, running_site
 from tests.servers import Gateway
 
@@ -28,16 +29,16 @@ def site(gateway: Gateway) -> Iterator[Site]:
 
 
 @pytest.fixture
-def errors() -> list[str]:
-    """Return the list of errors, warnings and uncaught exceptions of pages, which is empty at first."""
-    return []
+def errors() -> Messages:
+    """Return the errors, warnings and uncaught exceptions of pages, none at first."""
+    return Messages()
 
 
 @pytest.fixture
-def context(browser: Browser, site: Site, errors: list[str]) -> Iterator[BrowserContext]:
+def context(browser: Browser, site: Site, errors: Messages) -> Iterator[BrowserContext]:
     """Yield a device: a context whose pages share storage and connections.
 
-    A test fails if a page logged errors that the test does not remove, or if a policy was violated.
+    A test fails if a page logged errors that the test does not expect, or if a policy was violated.
     """
     site.pages.reports.clear()
     with browser.new_context(viewport={"width": 800, "height": 700}) as device:
@@ -49,7 +50,7 @@ def context(browser: Browser, site: Site, errors: list[str]) -> Iterator[Browser
     assert site.pages.reports == []
 
 
-def watch(context: BrowserContext, errors: list[str]) -> None:
+def watch(context: BrowserContext, errors: Messages) -> None:
     """Record the errors of all pages of a context."""
     context.on("console", lambda message: errors.append(message.text) if message.type in ("error", "warning") else None)
     context.on("weberror", lambda error: errors.append(str(error.error)))

@@ -6,6 +6,7 @@ import pytest
 from playwright.sync_api import BrowserContext, Page, WebSocketRoute, expect
 
 from tests.browser.bell import open_bell
+from tests.browser.console import Messages
 from tests.browser.site import Site
 from tests.servers import wait_for
 
@@ -101,7 +102,7 @@ def test_archiving_all_that_are_read_can_be_undone(page: Page, site: Site, user:
     assert [item["title"] for item in site.inbox(user, archived="false")["notifications"]] == ["One"]
 
 
-def test_a_refused_action_is_taken_back(page: Page, site: Site, user: str, errors: list[str]) -> None:
+def test_a_refused_action_is_taken_back(page: Page, site: Site, user: str, errors: Messages) -> None:
     held: list[tuple[WebSocketRoute, Any]] = []
     holding = False
 
@@ -128,7 +129,7 @@ def test_a_refused_action_is_taken_back(page: Page, site: Site, user: str, error
     for route, message in held:
         route.send(message)
     bell.expect_unread(0)
-    errors.clear()
+    errors.expect()
 
 
 @pytest.mark.parametrize("cancelled", [False, True])
@@ -154,7 +155,7 @@ def test_a_click_follows_the_link_unless_the_page_cancels_it(
 
 
 def test_actions_without_a_network_are_sent_once_it_is_back(
-    context: BrowserContext, page: Page, site: Site, user: str, errors: list[str]
+    context: BrowserContext, page: Page, site: Site, user: str, errors: Messages
 ) -> None:
     for title in ("Two", "One"):
         site.send(title, user)
@@ -173,4 +174,4 @@ def test_actions_without_a_network_are_sent_once_it_is_back(
     expect_stored(site, user, One="archived", Two="read")
     expect(bell.panel.get_by_text("You’re offline")).to_be_hidden()
     bell.expect_titles("Two")
-    errors.clear()
+    errors.expect()

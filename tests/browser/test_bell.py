@@ -6,6 +6,7 @@ import time
 import pytest
 from playwright.sync_api import Browser, Locator, Page, WebSocket, expect
 
+from tests.browser.console import Messages
 from tests.browser.site import Site
 from tests.servers import wait_for
 
@@ -195,7 +196,7 @@ def test_the_page_decides_about_links_texts_and_the_look_of_items(page: Page, si
     assert page.evaluate("route") == f"{site.pages.url}/elsewhere"
 
 
-def test_the_panel_shows_what_is_wrong_and_what_to_do(page: Page, site: Site, user: str, errors: list[str]) -> None:
+def test_the_panel_shows_what_is_wrong_and_what_to_do(page: Page, site: Site, user: str, errors: Messages) -> None:
     site.send("Item 1", user)
     token = site.token(user)
     page.goto(site.page("<inbox-bell></inbox-bell>"))
@@ -215,7 +216,7 @@ def test_the_panel_shows_what_is_wrong_and_what_to_do(page: Page, site: Site, us
     valid_from = site.revoke_tokens(user)
     expect(panel(page)).to_contain_text("Your session has ended")
     expect(item(page, "Item 1")).to_be_hidden()
-    errors.clear()
+    errors.expect()
     wait_for(lambda: time.time() >= valid_from, "the second after the revocation")
     token = site.token(user, iat=int(time.time()))
     page.evaluate("(token) => { document.querySelector('inbox-bell').token = token }", token)

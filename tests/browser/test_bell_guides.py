@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, Route, expect
 
+from tests.browser.console import Messages
 from tests.browser.guide import EXAMPLE, filled, run_in_shell, snippet, snippets
 from tests.browser.site import Site
 from tests.servers import wait_for
@@ -87,14 +88,14 @@ def test_a_bell_fetches_its_token(site: Site, page: Page, name: str) -> None:
     ],
 )
 def test_the_console_says_why_credentials_are_refused(
-    site: Site, page: Page, errors: list[str], attributes: dict[str, str | None], reason: str
+    site: Site, page: Page, errors: Messages, attributes: dict[str, str | None], reason: str
 ) -> None:
     with page.expect_console_message(lambda message: message.text.startswith("Inbox: ")) as logged:
         page.goto(site.page(site.element("refused", **attributes)))
     assert reason in logged.value.text
     assert not any(value and value in logged.value.text for value in attributes.values())
     page.close()  # or another request that is refused would be logged after the list is cleared
-    errors.clear()
+    errors.expect()
 
 
 def test_the_console_says_that_an_element_names_no_user(site: Site, page: Page) -> None:
@@ -209,7 +210,7 @@ def test_the_page_for_a_webview_asks_the_app(site: Site, page: Page) -> None:
 
 
 def test_event_source_alone_shows_what_arrives_and_resumes_with_a_new_token(
-    site: Site, page: Page, errors: list[str]
+    site: Site, page: Page, errors: Messages
 ) -> None:
     user = "event source"
     script = filled(snippets("webview", "html")[1], site, user)
@@ -227,7 +228,7 @@ def test_event_source_alone_shows_what_arrives_and_resumes_with_a_new_token(
     expect(page.locator("#unread")).to_have_text("1")
     page.wait_for_function("asked > 1")
     assert ["401" in error for error in errors] == [True], "the token has ended"
-    errors.clear()
+    errors.expect()
     site.request("POST", f"/notifications/{sent}/read", user)
     site.send("Meanwhile", user)
     page.evaluate("renew()")

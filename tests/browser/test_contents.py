@@ -6,6 +6,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from gateway import __version__
+from tests.browser.console import Messages
 from tests.browser.site import Site
 from tests.servers import wait_for
 
@@ -83,7 +84,7 @@ def shown(page: Page, site: Site, content: str) -> str:
 
 
 def test_a_hostile_content_runs_nothing_and_leaves_only_what_is_known(
-    reader: Page, site: Site, errors: list[str]
+    reader: Page, site: Site, errors: Messages
 ) -> None:
     for content in HOSTILE:
         html = shown(reader, site, content[:16_384])
@@ -92,10 +93,10 @@ def test_a_hostile_content_runs_nothing_and_leaves_only_what_is_known(
             assert set(re.findall(r" ([\w-]+)=", attributes)) <= ATTRIBUTES, content[:200]
         assert not re.search(r"javascript:|data:text|vbscript:|evil", html), content[:200]
         assert len(re.findall("<(?!/)", html)) == len(SAFE.findall(html)), html[:200]
-    errors.clear()  # images that do not exist
+    errors.expect()  # images that do not exist
 
 
-def test_a_content_keeps_its_text_its_links_and_its_images(reader: Page, site: Site, errors: list[str]) -> None:
+def test_a_content_keeps_its_text_its_links_and_its_images(reader: Page, site: Site, errors: Messages) -> None:
     origin = site.pages.url
     for content, expected in (
         ("<article><h1>Hi</h1>there</article>", '<div><h1 role="none">Hi</h1>there</div>'),
@@ -113,11 +114,11 @@ def test_a_content_keeps_its_text_its_links_and_its_images(reader: Page, site: S
         ("<img src='data:image/svg+xml,x' alt=''>", ""),
     ):
         assert shown(reader, site, content) == expected
-    errors.clear()
+    errors.expect()
 
 
 def test_a_page_that_forbids_the_policy_of_dompurify_shows_the_text(
-    page: Page, site: Site, user: str, errors: list[str]
+    page: Page, site: Site, user: str, errors: Messages
 ) -> None:
     site.send("Hello", user, content="<p>5 &lt; 7 is <b>true</b></p><script>1</script>")
     page.add_init_script("delete Element.prototype.setHTML")
@@ -128,10 +129,10 @@ def test_a_page_that_forbids_the_policy_of_dompurify_shows_the_text(
     assert page.evaluate("violations.splice(0)")[0]["violatedDirective"] == "trusted-types"
     wait_for(lambda: bool(site.pages.reports), "the report")
     site.pages.reports.clear()
-    errors.clear()
+    errors.expect("trusted-types")
 
 
-def test_contents_of_megabytes_are_shown_in_part_at_once(page: Page, site: Site, user: str, errors: list[str]) -> None:
+def test_contents_of_megabytes_are_shown_in_part_at_once(page: Page, site: Site, user: str, errors: Messages) -> None:
     site.send("Deep", user, content="<div>" * 200_000 + "the end")
     site.send("Long", user, content="<p>word </p>" * 250_000)
     site.send("Plain", user, content="word " * 500_000)

@@ -1,22 +1,13 @@
 """Notifications reach every tab and device, whatever happens to networks, workers and tokens."""
 
-import re
-
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.bell import open_bell
 from tests.browser.conftest import watch
+from tests.browser.console import Messages
 from tests.browser.site import Site
 from tests.servers import API_KEY, user_hmac, wait_for
-
-LOST_CONNECTION = re.compile(r"net::ERR_|WebSocket connection to .* failed")
-"""Messages that browsers log when a network or a server ends, which a page cannot prevent."""
-
-
-def forget_lost_connections(errors: list[str]) -> None:
-    """Remove what browsers log about connections that a test has ended."""
-    errors[:] = [error for error in errors if not LOST_CONNECTION.search(error)]
 
 
 @pytest.mark.parametrize("credentials", ["hmac", "email", "token"])
@@ -52,7 +43,7 @@ def test_three_lines_on_a_page_of_another_origin_show_a_working_bell(
 
 
 def test_every_tab_and_device_shows_the_same(
-    browser: Browser, page: Page, site: Site, user: str, errors: list[str]
+    browser: Browser, page: Page, site: Site, user: str, errors: Messages
 ) -> None:
     with browser.new_context() as phone:
         watch(phone, errors)
@@ -80,7 +71,7 @@ def test_every_tab_and_device_shows_the_same(
 
 
 def test_after_a_cut_of_the_network_and_the_end_of_a_worker_nothing_is_missing(
-    page: Page, site: Site, user: str, errors: list[str]
+    page: Page, site: Site, user: str, errors: Messages
 ) -> None:
     bell = open_bell(page, site, user)
     bell.open()
@@ -94,11 +85,11 @@ def test_after_a_cut_of_the_network_and_the_end_of_a_worker_nothing_is_missing(
     site.send("After the worker ended", user)
     bell.expect_titles("After the worker ended", "While the network is cut", "Before")
     bell.expect_unread(3)
-    forget_lost_connections(errors)
+    errors.expect()
 
 
 def test_a_user_whose_token_is_revoked_sees_that_the_access_ended(
-    page: Page, site: Site, user: str, errors: list[str]
+    page: Page, site: Site, user: str, errors: Messages
 ) -> None:
     site.send("First", user)
     bell = open_bell(page, site, user, api_key=None, user_external_id=None, user_hmac=None, token=site.token(user))
@@ -107,4 +98,4 @@ def test_a_user_whose_token_is_revoked_sees_that_the_access_ended(
     site.revoke_tokens(user)
     expect(bell.panel.get_by_text("ended")).to_be_visible()
     expect(bell.items).to_have_count(0)
-    errors.clear()
+    errors.expect()

@@ -2,6 +2,7 @@
 
 from playwright.sync_api import Page, expect
 
+from tests.browser.console import Messages
 from tests.browser.site import Site
 
 
@@ -30,8 +31,8 @@ def test_arabic_is_written_from_right_to_left(page: Page, site: Site, user: str)
     assert dialog.evaluate("(element) => getComputedStyle(element).direction") == "rtl"
 
 
-def test_a_language_whose_file_is_missing_is_english(page: Page, site: Site, user: str, errors: list[str]) -> None:
+def test_a_language_whose_file_is_missing_is_english(page: Page, site: Site, user: str, errors: Messages) -> None:
     page.route("**/locale-de.js", lambda route: route.abort())
     page.goto(site.page(site.element(user, locale="de")))
     expect(page.get_by_role("button", name="Notifications, 0 unread")).to_be_visible()
-    errors.clear()
+    errors.expect()

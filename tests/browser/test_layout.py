@@ -7,6 +7,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.bell import Bell
 from tests.browser.conftest import watch
+from tests.browser.console import Messages
 from tests.browser.site import Site
 
 SCREENS: dict[str, dict[str, Any]] = {
@@ -41,7 +42,7 @@ def open_long_list(page: Page, site: Site, user: str, attributes: str = 'lang="e
 
 
 @pytest.mark.parametrize("screen", SCREENS)
-def test_the_panel_fits_the_screen(browser: Browser, site: Site, user: str, errors: list[str], screen: str) -> None:
+def test_the_panel_fits_the_screen(browser: Browser, site: Site, user: str, errors: Messages, screen: str) -> None:
     with browser.new_context(**SCREENS[screen], reduced_motion="reduce") as context:
         watch(context, errors)
         page = context.new_page()

@@ -7,6 +7,7 @@ import pytest
 from playwright.sync_api import Page, Route, expect
 
 from tests.browser.bell import Bell, open_bell
+from tests.browser.console import Messages
 from tests.browser.site import Site
 from tests.servers import wait_for
 
@@ -35,9 +36,7 @@ class OldNode:
         self._page.unroute(self._pattern)
 
 
-def test_the_panel_is_loaded_as_soon_as_the_gateway_has_it(
-    page: Page, site: Site, user: str, errors: list[str]
-) -> None:
+def test_the_panel_is_loaded_as_soon_as_the_gateway_has_it(page: Page, site: Site, user: str, errors: Messages) -> None:
     old = OldNode(page, "panel.js")
     bell = open_bell(page, site, user)
     bell.open()
@@ -49,10 +48,10 @@ def test_the_panel_is_loaded_as_soon_as_the_gateway_has_it(
     expect(bell.item("Hello")).to_be_visible(timeout=30_000)
     expect(bell.panel.get_by_role("alert")).to_have_count(0)
     bell.close()
-    errors.clear()
+    errors.expect()
 
 
-def test_a_user_loads_the_panel_by_a_button(page: Page, site: Site, user: str, errors: list[str]) -> None:
+def test_a_user_loads_the_panel_by_a_button(page: Page, site: Site, user: str, errors: Messages) -> None:
     page.add_init_script("const { random } = Math; Math.random = () => 1000 * random()")  # pauses take minutes
     old = OldNode(page, "panel.js")
     bell = open_bell(page, site, user)
@@ -67,11 +66,11 @@ def test_a_user_loads_the_panel_by_a_button(page: Page, site: Site, user: str, e
     retry.press("Enter")
     expect(bell.panel.get_by_text("Nothing here yet")).to_be_visible()
     expect(bell.panel).to_be_focused()
-    errors.clear()
+    errors.expect()
 
 
 def test_a_list_is_loaded_as_soon_as_the_gateway_has_its_script(
-    page: Page, site: Site, user: str, errors: list[str]
+    page: Page, site: Site, user: str, errors: Messages
 ) -> None:
     old = OldNode(page, "panel.js")
     page.goto(site.page(main=site.element(user, "inbox-list")))
@@ -79,21 +78,21 @@ def test_a_list_is_loaded_as_soon_as_the_gateway_has_its_script(
     old.upgrade()
     page.get_by_role("button", name="Try again").click()
     expect(page.get_by_text("Nothing here yet")).to_be_visible()
-    errors.clear()
+    errors.expect()
 
 
-def test_settings_are_loaded_by_a_button(page: Page, site: Site, user: str, errors: list[str]) -> None:
+def test_settings_are_loaded_by_a_button(page: Page, site: Site, user: str, errors: Messages) -> None:
     old = OldNode(page, "settings.js")
     page.goto(site.page(main=site.element(user, "inbox-preferences")))
     expect(page.get_by_role("alert")).to_contain_text("Settings couldn’t be loaded")
     old.upgrade()
     page.get_by_role("button", name="Try again").click()
     expect(page.get_by_text("Choose how")).to_be_visible()
-    errors.clear()
+    errors.expect()
 
 
 def test_markup_is_shown_as_text_until_its_script_is_loaded(
-    page: Page, site: Site, user: str, errors: list[str]
+    page: Page, site: Site, user: str, errors: Messages
 ) -> None:
     old = OldNode(page, "html.js")
     bell = open_bell(page, site, user)
@@ -104,11 +103,11 @@ def test_markup_is_shown_as_text_until_its_script_is_loaded(
     old.upgrade()
     site.send("Second", user, content="A <b>bold</b> word")
     expect(bell.item("Second").locator("b")).to_have_text("bold")
-    errors.clear()
+    errors.expect()
 
 
 def test_a_file_that_the_page_has_pinned_is_never_loaded_from_another_address(
-    page: Page, site: Site, user: str, errors: list[str]
+    page: Page, site: Site, user: str, errors: Messages
 ) -> None:
     hashes = site.http.get("/integrity.json").json()["files"]
     pins = ", ".join(f'"{site.url}/{name}": "{value}"' for name, value in hashes.items())
@@ -125,7 +124,7 @@ def test_a_file_that_the_page_has_pinned_is_never_loaded_from_another_address(
     retry.click()
     expect(retry).to_be_visible()
     assert len(set(old.requested)) == 1
-    errors.clear()
+    errors.expect()
 
 
 BOXES = """

@@ -5,12 +5,13 @@ import re
 from playwright.sync_api import ConsoleMessage, Page, expect
 
 from tests.api.projects import command, project_of
+from tests.browser.console import Messages
 from tests.browser.site import Site
 from tests.servers import user_hmac
 
 
 def test_the_console_says_what_to_set_when_a_project_does_not_allow_the_origin(
-    site: Site, page: Page, errors: list[str]
+    site: Site, page: Page, errors: Messages
 ) -> None:
     project = project_of(command(site.gateway, "project", "create", "Elsewhere"))
     command(site.gateway, "project", "set", project.api_key, "--allowed-origins", "https://shop.example.com")
@@ -23,4 +24,4 @@ def test_the_console_says_what_to_set_when_a_project_does_not_allow_the_origin(
     page.reload()
     expect(page.get_by_role("button", name="Notifications, 0 unread")).to_be_visible()
     # The browser's own messages, about requests that it blocked.
-    errors[:] = [error for error in errors if not re.search("CORS|ERR_FAILED", error)]
+    errors.expect("CORS|ERR_FAILED")

@@ -6,6 +6,7 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.bell import wait_until_live
+from tests.browser.console import Messages
 from tests.browser.site import Site
 from tests.npm import web_modules
 from tests.servers import wait_for
@@ -49,7 +50,7 @@ def test_a_user_turns_channels_off_and_on_again_by_switches(page: Page, site: Si
 
 
 def test_a_change_that_cannot_be_saved_is_taken_back_and_explained(
-    page: Page, site: Site, user: str, errors: list[str]
+    page: Page, site: Site, user: str, errors: Messages
 ) -> None:
     settings = settings_page(site, page, user)
     switch = settings.get_by_role("switch", name="Inbox for Orders")
@@ -62,11 +63,11 @@ def test_a_change_that_cannot_be_saved_is_taken_back_and_explained(
     switch.click()
     wait_for(lambda: not channels(site, user, "orders")["in_app"], "the change")
     expect(settings.get_by_role("alert")).to_have_count(0)
-    errors.clear()
+    errors.expect()
 
 
 def test_settings_that_cannot_be_fetched_are_fetched_again_by_a_button(
-    page: Page, site: Site, user: str, errors: list[str]
+    page: Page, site: Site, user: str, errors: Messages
 ) -> None:
     page.route("**/user_preferences", lambda route: route.abort())
     settings = settings_page(site, page, user)
@@ -74,7 +75,7 @@ def test_settings_that_cannot_be_fetched_are_fetched_again_by_a_button(
     page.unroute_all()
     settings.get_by_role("button", name="Try again").click()
     expect(settings.get_by_role("switch").first).to_be_visible()
-    errors.clear()
+    errors.expect()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

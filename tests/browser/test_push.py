@@ -8,6 +8,7 @@ import json
 
 from playwright.sync_api import Locator, Page, expect
 
+from tests.browser.console import Messages
 from tests.browser.site import Site
 from tests.servers import wait_for
 
@@ -82,7 +83,7 @@ def test_the_subscription_follows_the_browser_and_ends_with_another_user(page: P
     expect(settings.get_by_role("button", name="Turn on")).to_be_visible()
 
 
-def test_a_refusal_and_a_failure_are_explained(page: Page, site: Site, user: str, errors: list[str]) -> None:
+def test_a_refusal_and_a_failure_are_explained(page: Page, site: Site, user: str, errors: Messages) -> None:
     page.add_init_script("PushManager.prototype.subscribe = async () => { throw new Error('no push service'); }")
     page.add_init_script("if (location.search) Object.defineProperty(Notification, 'permission', { value: 'denied' })")
     settings = push_page(site, page, user)
@@ -97,7 +98,7 @@ def test_a_refusal_and_a_failure_are_explained(page: Page, site: Site, user: str
     page.add_init_script("delete window.PushManager")
     page.reload()
     expect(settings.get_by_text("This browser doesn’t support notifications.")).to_be_visible()
-    errors.clear()
+    errors.expect()
 
 
 def test_the_worker_shows_a_message_and_a_click_marks_it_as_read(page: Page, site: Site, user: str) -> None:

@@ -5,12 +5,13 @@ import time
 from playwright.sync_api import Page, WebSocket, expect
 
 from tests.browser.bell import Bell
+from tests.browser.console import Messages
 from tests.browser.site import Site
 from tests.servers import wait_for
 
 
 def test_the_bell_gets_new_tokens_before_the_old_ones_end_and_after_a_revocation(
-    page: Page, site: Site, user: str, errors: list[str]
+    page: Page, site: Site, user: str, errors: Messages
 ) -> None:
     issued: list[str] = []
     sockets: list[WebSocket] = []
@@ -37,4 +38,4 @@ def test_the_bell_gets_new_tokens_before_the_old_ones_end_and_after_a_revocation
     wait_for(lambda: site.inbox(user)["unread_count"] == 1, "the action")
     expect(bell.panel.get_by_text("ended")).to_have_count(0)
     assert sockets[-1].url == sockets[0].url
-    errors.clear()  # of requests between the revocation and the new token
+    errors.expect()  # of requests between the revocation and the new token

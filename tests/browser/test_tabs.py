@@ -11,6 +11,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from tests.browser.bell import open_bell
 from tests.browser.chromium import CHROMIUM
+from tests.browser.console import Messages
 from tests.browser.site import Site
 from tests.servers import API_KEY, user_hmac, wait_for
 
@@ -169,7 +170,7 @@ def test_a_page_that_comes_back_from_the_cache_of_the_browser_resumes(
 
 
 def test_a_browser_that_is_offline_is_shown_at_once_and_resumes_when_it_is_back(
-    context: BrowserContext, site: Site, user: str, address: str, errors: list[str]
+    context: BrowserContext, site: Site, user: str, address: str, errors: Messages
 ) -> None:
     tabs = [open_tab(context, address) for _ in range(2)]
     context.set_offline(True)
@@ -182,7 +183,7 @@ def test_a_browser_that_is_offline_is_shown_at_once_and_resumes_when_it_is_back(
     for tab in tabs:
         expect_titles(tab, "Meanwhile")
         assert tab.evaluate("[client.state.status, client.state.resumed]") == ["live", True]
-    errors.clear()
+    errors.expect()
 
 
 def test_a_tab_whose_token_is_good_takes_over_from_one_whose_token_ends(
@@ -201,7 +202,7 @@ def test_a_tab_whose_token_is_good_takes_over_from_one_whose_token_ends(
 
 
 def test_a_client_polls_where_no_websocket_and_no_stream_reaches_the_gateway(
-    context: BrowserContext, site: Site, user: str, address: str, errors: list[str]
+    context: BrowserContext, site: Site, user: str, address: str, errors: Messages
 ) -> None:
     context.route_web_socket("**/realtime/ws", lambda socket: socket.close(code=1006))
     context.route("**/realtime/sse*", lambda route: route.abort())
@@ -213,7 +214,7 @@ def test_a_client_polls_where_no_websocket_and_no_stream_reaches_the_gateway(
     page.reload()
     page.wait_for_function(f"window.client && {LIVE}")
     assert page.evaluate("[states.length, client.state.transport]") == [2, "poll"]
-    errors.clear()
+    errors.expect()
 
 
 def test_tabs_with_the_bell_share_a_connection(context: BrowserContext, site: Site, user: str) -> None:

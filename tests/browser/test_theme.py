@@ -3,6 +3,7 @@
 import pytest
 from playwright.sync_api import Page
 
+from tests.browser.console import Messages
 from tests.browser.site import Site
 from tests.servers import wait_for
 
@@ -48,7 +49,7 @@ def test_texts_can_be_read_on_any_accent(page: Page, site: Site, user: str, sche
 
 
 def test_the_page_wins_over_the_theme_of_the_user_and_a_theme_injects_nothing(
-    page: Page, site: Site, errors: list[str]
+    page: Page, site: Site, errors: Messages
 ) -> None:
     user = "has-a-theme"
     unread = {"backgroundColor": "red;} * { display: none } {", "textColor": "url(//evil.example/x)"}

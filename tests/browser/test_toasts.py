@@ -3,6 +3,7 @@
 from playwright.sync_api import Page, Route, expect
 
 from tests.browser.bell import wait_until_live
+from tests.browser.console import Messages
 from tests.browser.site import Site
 from tests.servers import wait_for
 
@@ -47,7 +48,7 @@ def test_a_page_that_does_not_want_them_shows_no_toasts(page: Page, site: Site, 
 
 
 def test_the_latest_of_those_that_arrive_while_toasts_are_loaded_are_shown_in_order_even_if_a_load_fails(
-    page: Page, site: Site, user: str, errors: list[str]
+    page: Page, site: Site, user: str, errors: Messages
 ) -> None:
     failed: list[str] = []
 
@@ -68,7 +69,7 @@ def test_the_latest_of_those_that_arrive_while_toasts_are_loaded_are_shown_in_or
     expect(page.locator("inbox-bell").get_by_role("group")).to_have_text(["Number 3", "Number 4", "Number 5"])
     assert failed
     assert all("ERR_CONNECTION_RESET" in error for error in errors)
-    errors.clear()
+    errors.expect()
 
 
 def test_the_time_of_toasts_starts_once_when_pointer_and_focus_have_left_them(

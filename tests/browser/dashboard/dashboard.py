@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 from playwright.sync_api import Browser, BrowserContext, Locator, Page, Request, Response, expect
 
 from tests.browser.chromium import PATIENCE_MS
+from tests.browser.console import Messages
 from tests.browser.dashboard.instance import Instance
 
 DESKTOP: dict[str, Any] = {"viewport": {"width": 1280, "height": 800}}
@@ -38,8 +39,8 @@ class Dashboard:
     def __init__(self, page: Page, instance: Instance):
         self.page = page
         self.instance = instance
-        self.errors: list[str] = []
-        self.refused: list[str] = []
+        self.errors = Messages()
+        self.refused = Messages()
         self.requests: list[str] = []
         self.responses: list[Response] = []
         self._pending: set[Request] = set()

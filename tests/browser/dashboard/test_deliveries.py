@@ -20,8 +20,8 @@ def ask(page: Dashboard, user: str, notification: str) -> None:
 def allow_missing_item(page: Dashboard) -> None:
     """Forget that the notification was not found in the inbox: it never came there."""
     assert all(line.startswith("404 GET ") and "/v2/notifications/" in line for line in page.refused), page.refused
-    page.refused.clear()
-    page.errors.clear()  # the browser logs each refusal
+    page.refused.expect("^404 ")
+    page.errors.expect()  # the browser logs each refusal
 
 
 def test_the_verdict_names_the_preference_that_kept_a_notification_out(viewer: Dashboard) -> None:
@@ -70,8 +70,8 @@ def test_one_of_the_two_leads_to_what_can_be_chosen_for_the_other(viewer: Dashbo
     ask(viewer, sent, "")  # the id of a notification in the wrong field
     expect(viewer.page).to_have_url(re.compile(rf"deliveries\?notification={sent}$"))
     assert [line[:4] for line in viewer.refused] == ["404 "]
-    viewer.refused.clear()
-    viewer.errors.clear()
+    viewer.refused.expect("^404 ")
+    viewer.errors.expect()
     viewer.main.get_by_role("link", name="edsger", exact=True).click()
     expect(viewer.main.get_by_label("Verdict")).to_contain_text("Edsger has it in the inbox since")
     viewer.open("deliveries", user="external_id:ada")
@@ -91,5 +91,5 @@ def test_what_does_not_exist_is_said_and_an_id_of_the_wrong_kind_is_explained(vi
     viewer.button("Clear filters").first.click()
     viewer.wait()
     assert all(line.startswith("404 ") for line in viewer.refused)
-    viewer.refused.clear()
-    viewer.errors.clear()
+    viewer.refused.expect("^404 ")
+    viewer.errors.expect()

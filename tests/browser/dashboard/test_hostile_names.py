@@ -94,8 +94,8 @@ def test_a_login_leads_into_the_dashboard_alone(browser: Browser, hostile: Insta
         dashboard.page.keyboard.press("Enter")
         expect(dashboard.heading("Overview")).to_be_visible()
         assert dashboard.page.url.startswith(hostile.url)
-        dashboard.errors.clear()  # without a session, the page is told so
-        dashboard.refused.clear()
+        dashboard.errors.expect()  # without a session, the page is told so
+        dashboard.refused.expect("^401 ")
 
 
 MAIL = """<html><head><meta http-equiv="refresh" content="0;url=https://evil.example.com/">
@@ -136,4 +136,5 @@ def test_a_hostile_mail_runs_nothing_and_leads_nowhere(browser: Browser, hostile
         assert (page.url, page.frames[1].url) == (before, address)
         assert not [each for each in requested if "evil.example.com" in each]
         assert dashboard.violations() == [], "the page itself has violated nothing"
-        dashboard.errors.clear()  # the frame reports what its own policy has refused
+        # The frame reports what its own policy has refused.
+        dashboard.errors.expect("violates the following Content Security Policy")

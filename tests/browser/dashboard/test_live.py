@@ -70,8 +70,8 @@ def test_a_tail_ends_with_its_session_and_leads_back_after_the_next_sign_in(gues
     expect(guest.heading("Sign in")).to_be_visible()
     expect(guest.page).to_have_url(re.compile("next=.*live"))
     assert all(line.startswith("401 ") for line in guest.refused)
-    guest.refused.clear()
-    guest.errors.clear()  # the browser logs each refusal
+    guest.refused.expect("^401 ")
+    guest.errors.expect()  # the browser logs each refusal
 
 
 def test_connections_appear_as_they_open_close_and_are_refused(viewer: Dashboard) -> None:

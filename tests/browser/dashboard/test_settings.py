@@ -77,8 +77,8 @@ def test_an_owner_creates_a_project_changes_it_and_deletes_it_by_its_name(owner:
     owner.wait()
     expect(owner.main.get_by_text("Short-lived")).to_have_count(0)
     assert [line[:4] for line in owner.refused] == ["422 "]
-    owner.refused.clear()
-    owner.errors.clear()
+    owner.refused.expect("^422 ")
+    owner.errors.expect()
 
 
 def test_everything_is_found_with_the_keyboard_alone(owner: Dashboard) -> None:

@@ -19,5 +19,5 @@ def test_somebody_signs_in_and_is_where_the_address_led(guest: Dashboard) -> Non
     guest.wait()
     expect(guest.main).to_contain_text("Ada Lovelace")
     assert all(line.startswith("401 ") for line in guest.refused)
-    guest.refused.clear()
-    guest.errors.clear()  # the browser logs each refusal
+    guest.refused.expect("^401 ")
+    guest.errors.expect()  # the browser logs each refusal
