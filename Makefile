@@ -30,6 +30,13 @@ channels: .venv/installed-dev
 	@sh tests/providers/system.sh
 	$(BIN)/pytest -q -rs tests/providers
 
+# The files of deploy/ with nginx, HAProxy, Caddy and Traefik, and 10,000 open inboxes through each: a table in
+# build/proxies/table.md. As root on Debian, this installs them.
+.PHONY: proxies
+proxies: .venv/installed-dev
+	@sh tests/deploy/system.sh
+	PROXIES=1 $(BIN)/pytest -q -rs tests/deploy
+
 # The Autobahn test suite against the WebSocket frames. It needs a Python 2.7, and prints how to install one.
 conformance: .venv/installed-dev
 	$(BIN)/python -m tests.conformance

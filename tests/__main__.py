@@ -80,7 +80,7 @@ MEASURED = {
     "store": ("tests/store", "tests/jobs", "tests/web"),
     "live": ("tests/live",),
 }
-UNMEASURED = ("tests/clients", "tests/conformance", "tests/loadtest", "tests/loadtest_check")
+UNMEASURED = ("tests/clients", "tests/conformance", "tests/deploy", "tests/loadtest", "tests/loadtest_check")
 """Tests of other code than the gateway, or that measure its cost."""
 
 BROWSER = ("tests/browser",)

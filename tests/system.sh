@@ -6,6 +6,9 @@ command -v redis-server >/dev/null || missing="redis-server"
 command -v chromium >/dev/null || missing="$missing chromium"
 command -v firefox-esr >/dev/null || command -v firefox >/dev/null || missing="$missing firefox-esr"
 command -v WebKitWebDriver >/dev/null || missing="$missing webkit2gtk-driver"
+for proxy in nginx haproxy caddy; do
+  command -v $proxy >/dev/null || [ -x /usr/sbin/$proxy ] || missing="$missing $proxy"
+done
 command -v Xvfb >/dev/null || missing="$missing xvfb"
 [ -n "$missing" ] || exit 0
 if command -v apt-get >/dev/null && [ "$(id -u)" = 0 ]; then
