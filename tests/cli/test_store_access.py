@@ -1,15 +1,18 @@
 """The access of commands to the store."""
 
 import socket
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
 import redis
 
+from gateway.cli import main
 from gateway.cli.configuration import read_settings
 from gateway.cli.errors import StoreUnusableError
 from gateway.cli.store_access import run_with_projects, run_with_workspaces, started_store
 from gateway.domain.principal import DEFAULT_WORKSPACE
+from gateway.store import keys
 
 if TYPE_CHECKING:
     from gateway.store.projects import ProjectStore
@@ -71,3 +74,26 @@ def test_a_server_of_ones_own_is_not_started(environment: pytest.MonkeyPatch) ->
     settings = read_settings()
     with started_store(settings):
         assert not settings.data_dir.exists()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("project", "list"), ("token", "--workspace"), ("admin", "list"), ("backup", "-")],
+)
+def test_a_command_of_an_older_version_says_so_in_one_sentence(
+    arguments: tuple[str, ...],
+    environment: pytest.MonkeyPatch,
+    store: redis.Redis,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    store.set(keys.STORE_FORMAT, "2")
+    monkeypatch.setattr(sys, "argv", ["inbox-gateway", *arguments])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    printed = capsys.readouterr()
+    assert (ended.value.code, printed.out) == (1, "")
+    (sentence,) = printed.err.splitlines()
+    assert "The store is of format 2, and this version of the gateway knows format 1" in sentence
+    assert sentence.endswith("serve this store with the version that wrote it, or a newer one.")
+    assert store.keys("*") == [keys.STORE_FORMAT.encode()]
