@@ -8,7 +8,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gateway.api.admin.parts import AdminParts
 from gateway.api.binding import Api, ApiBuilder
@@ -28,6 +28,7 @@ from gateway.jobs.imports import Importer
 from gateway.jobs.retention import RetentionLookup, Sweeper, SweepScheduler
 from gateway.jobs.runner import JobRunner
 from gateway.live import websocket
+from gateway.live.dispatch import Dispatcher
 from gateway.live.hub import Hub
 from gateway.live.presence import PresenceAnswers
 from gateway.runtime.fair_scheduler import FairScheduler
@@ -87,6 +88,10 @@ from gateway.store.watch import StoreWatch
 from gateway.store.webhook_endpoints import WebhookEndpointStore
 from gateway.store.webhook_lanes import WebhookLanes
 from gateway.telemetry import tallies
+from gateway.telemetry.tracing import spans_if
+
+if TYPE_CHECKING:
+    from gateway.jobs.spans import JobSpans
 
 SUBSCRIPTION_SECONDS = 2.0
 """The time that a worker waits for its subscription to Redis before it accepts connections."""
@@ -108,12 +113,13 @@ class Worker:
         worker_id = secrets.token_hex(3)
         self.settings = settings
         self._restart = restart
-        self.client = client = FunctionClient(Topology(settings), LIBRARY)
+        self.spans = spans_if(settings.traces, worker_id, "worker")
+        self.client = client = self._new_client(carries=True)
         # A separate client, because the others refuse every call while the format of the store is unknown.
         self._format_client = FunctionClient(Topology(settings), LIBRARY)
         # A separate client for the calls of jobs. On the client above, requests would wait behind thousands of calls of
         # a broadcast. So would the record of a finished step, without which a job's next step does not begin.
-        self._job_client = FunctionClient(Topology(settings), LIBRARY)
+        self._job_client = self._new_client(carries=False)
         self.projects = ProjectStore(client, settings.secret_key)
         self._directory = Directory(client, time.monotonic)
         self._log_retention = LogRetention(settings.log_retention_events, settings.log_retention_seconds)
@@ -163,6 +169,7 @@ class Worker:
             worker_id,
             scheduler,
             self.events.usage,
+            self._dispatcher,
         )
         self.usage = UsageWriter(client, self.events.usage)
         self.reporter = WorkerReporter(NodeStore(client), worker_id, self.hub, self.usage)
@@ -207,6 +214,32 @@ class Worker:
     def _user_created(self, user: User) -> None:
         self.events.note(user.project_id, ProjectEvent(ProjectEventType.USER_CREATED, user.id))
 
+    def _new_client(self, *, carries: bool) -> FunctionClient:
+        """Return a client of its own connections. `carries`: whether its calls carry the trace of a request on."""
+        topology = Topology(self.settings)
+        if self.spans is None:
+            return FunctionClient(topology, LIBRARY)
+        from gateway.store.traced_client import TracedClient
+
+        client = TracedClient(topology, LIBRARY, self.spans, carries=carries)
+        client.has_webhooks = lambda project_id: not self.webhook_lanes.is_unused(project_id)
+        return client
+
+    def _dispatcher(self, *parts: Any) -> Dispatcher:
+        if self.spans is None:
+            return Dispatcher(*parts)
+        from gateway.live.traced_dispatch import TracedDispatcher
+
+        return TracedDispatcher(self.spans, *parts)
+
+    def _job_spans(self) -> "JobSpans | None":
+        if self.spans is None:
+            return None
+        from gateway.jobs.spans import JobSpans
+        from gateway.store.span_contexts import SpanContexts
+
+        return JobSpans(self.spans, SpanContexts(self.client))
+
     def _build_jobs(self, contents: ContentStore) -> JobRunner:
         client = self._job_client
         inboxes = FollowedInboxes(client, self._log_retention, contents, self.webhook_lanes)
@@ -235,6 +268,7 @@ class Worker:
                 JobKind.RETENTION: sweeper.work,
             },
             events=JobEvents(jobs, self.events),
+            spans=self._job_spans(),
         )
 
     def _connect_store(self, restore: Restore | None) -> None:
@@ -294,6 +328,7 @@ class Worker:
             ),
             not_ready=readiness.reason_not_ready,
             new_epoch=new_epoch,
+            spans=self.spans,
             restart=self._restart,
         )
         return builder.build(self._lifespan, websocket.PATH)
@@ -324,6 +359,8 @@ class Worker:
         finally:
             for client in (self._format_client, self._job_client, self.client):
                 client.close()
+            if self.spans is not None:
+                await self.spans.close()
 
     def _background_work(self) -> dict[str, Callable[[], Awaitable[None]]]:
         return {

@@ -7,6 +7,7 @@ import secrets
 import signal
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import TYPE_CHECKING
 
 from gateway.auth.unsubscribe_links import UnsubscribeLinks
 from gateway.delivery.announcements import Announcements
@@ -50,6 +51,10 @@ from gateway.store.webhook_lanes import WebhookLanes
 from gateway.store.webhook_messages import WebhookMessageStore
 from gateway.telemetry import tallies
 from gateway.telemetry.logs import log
+from gateway.telemetry.tracing import spans_if
+
+if TYPE_CHECKING:
+    from gateway.delivery.spans import DeliverySpans
 
 READY_SECONDS = 0.05
 """How often a starting process checks whether it delivers."""
@@ -68,6 +73,7 @@ class Deliverer:
     def __init__(self, settings: Settings):
         self.settings = settings
         process_id = secrets.token_hex(3)
+        self.spans = spans_if(settings.traces, process_id, "deliverer")
         self.client = client = FunctionClient(Topology(settings), LIBRARY)
         # A separate client, because the other refuses every call while the format of the store is unknown.
         self._format_client = FunctionClient(Topology(settings), LIBRARY)
@@ -105,19 +111,28 @@ class Deliverer:
                 senders_of(settings, self.clients, installations),
                 Reports(self.events),
                 InstalledTemplates(installations),
+                spans := self._delivery_spans(),
             ),
-            self._webhooks(lanes),
+            self._webhooks(lanes, spans),
         )
         self._announcements = Announcements(lanes, self.subscriber, self.runner.announced, self.runner.wake)
 
-    def _webhooks(self, lanes: LaneStore) -> WebhookParts:
+    def _delivery_spans(self) -> "DeliverySpans | None":
+        if self.spans is None:
+            return None
+        from gateway.delivery.spans import DeliverySpans
+        from gateway.store.span_contexts import SpanContexts
+
+        return DeliverySpans(self.spans, SpanContexts(self.client))
+
+    def _webhooks(self, lanes: LaneStore, spans: "DeliverySpans | None") -> WebhookParts:
         client, endpoints = self.client, self._webhook_endpoints
         self.events.webhooks = webhooks = WebhookLanes(lanes, endpoints)
         messages, directory = WebhookMessageStore(client), Directory(client, time.monotonic)
         source = WebhookSource(
             endpoints, messages, ContentStore(client), self._event_log, directory, webhooks.wake, time.time
         )
-        sender = WebhookSender(endpoints, messages, self.clients.tenants, self.events, time.time)
+        sender = WebhookSender(endpoints, messages, self.clients.tenants, self.events, time.time, spans=spans)
         return WebhookParts(lanes, source, sender)
 
     def _control(self, message: bytes) -> None:
@@ -159,6 +174,8 @@ class Deliverer:
         finally:
             for client in (self._format_client, self.client):
                 client.close()
+            if self.spans is not None:
+                await self.spans.close()
 
     def _background_work(self) -> dict[str, Callable[[], Awaitable[None]]]:
         return {

@@ -28,6 +28,11 @@ NO_SETTINGS = frozenset(("INBOX_ADMIN_TOKEN",))
 SSO_PACKAGES = ("authlib", "joserfc")
 """The packages of the extra `sso`."""
 
+TRACE_PACKAGES = ("opentelemetry.sdk", "opentelemetry.exporter.otlp.proto.http")
+"""The packages of the extra `otel`."""
+
+TRACE_PROTOCOL = "http/protobuf"
+
 REDIS_SCHEMES = tuple(f"{scheme}://" for scheme in SCHEMES)
 
 MIN_VALKEY_MEMORY_MB = 16
@@ -351,6 +356,12 @@ class Settings:
     )
     access_log: bool = _setting(True, "Whether each request is logged.")
     log_level: str = _setting("info", "Lowest severity that is logged.", choices=("debug", "info", "warning", "error"))
+    traces: str = _setting(
+        "off",
+        "Whether traces are exported to a collector by OTLP over HTTP. It needs the extra `otel`, and the standard "
+        "variables, such as OTEL_EXPORTER_OTLP_ENDPOINT and OTEL_TRACES_SAMPLER, say where to and how many.",
+        choices=("on", "off"),
+    )
     rate_limit_reads: int = _setting(100, "Reads per minute and user; 0 is unlimited.", least=0)
     rate_limit_writes: int = _setting(60, "Writes per minute and user; 0 is unlimited.", least=0)
     rate_limit_admin_reads: int = _setting(
@@ -454,6 +465,7 @@ def load_settings(environment: Mapping[str, str], **overrides: Any) -> Settings:
             except ValueError as problem:
                 problems.append(f"--{name} {problem}")
     problems += _contradictions(values)
+    problems += _trace_problems(values, environment)
     if problems:
         raise SettingsError("\n".join(problems))
     return Settings(**values)
@@ -493,6 +505,23 @@ def _sso_contradictions(values: Mapping[str, Any]) -> Iterator[str]:
         yield f"{variable(given[0])} needs {' and '.join(missing)} too: single sign-on has all three, or none"
     if given and any(find_spec(name) is None for name in SSO_PACKAGES):
         yield f"{variable(given[0])} needs packages that are not installed: pip install 'inbox-gateway[sso]'"
+
+
+def _trace_problems(values: Mapping[str, Any], environment: Mapping[str, str]) -> Iterator[str]:
+    if values.get("traces") != "on":
+        return
+    if not all(map(_is_installed, TRACE_PACKAGES)):
+        yield "INBOX_TRACES needs packages that are not installed: pip install 'inbox-gateway[otel]'"
+    for name in ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL"):
+        if (protocol := environment.get(name, "").strip()) not in ("", TRACE_PROTOCOL):
+            yield f"{name} must be {TRACE_PROTOCOL}, which is the only protocol of INBOX_TRACES, not {protocol!r}"
+
+
+def _is_installed(package: str) -> bool:
+    try:
+        return find_spec(package) is not None
+    except ModuleNotFoundError:  # the package above it is missing
+        return False
 
 
 def default_of(item: "Field[Any]") -> Any:

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from starlette.types import ASGIApp
 
@@ -151,6 +151,9 @@ from gateway.store.webhook_lanes import WebhookLanes
 from gateway.store.webhook_messages import WebhookMessageStore
 from gateway.store.workspaces import WorkspaceStore
 
+if TYPE_CHECKING:
+    from gateway.telemetry.spans import Spans
+
 ADMIN_PATH = "/admin"
 """Where the dashboard is. Its operations take no short way, so that a request is refused in one place only."""
 
@@ -197,6 +200,8 @@ class ApiBuilder:
     senders: Mapping[str, integration_tests.MessageSender]
     not_ready: Callable[[], str]
     new_epoch: Callable[[], str]
+    spans: "Spans | None" = None
+    """Creates the spans of requests; None without traces."""
     restart: Callable[[], None] | None = None
     """Has the supervisor replace all workers; None if there is no supervisor."""
 
@@ -207,7 +212,7 @@ class ApiBuilder:
         )
         operations = [*self.operations(), *self.demo_operations()]
         others = [each for each in operations if not each.row.path.startswith(ADMIN_PATH)]
-        endpoints = [Endpoint(each, context) for each in audited(others, self.admin.audit)]
+        endpoints = [self.endpoint(each, context) for each in audited(others, self.admin.audit)]
         port = self.settings.admin_port
         if port:  # where INBOX_PUBLIC_URL does not lead
             proxies = Proxies(self.settings.trusted_proxies)
@@ -216,6 +221,15 @@ class ApiBuilder:
         routed = application([*endpoints, *dashboard], context, lifespan, websocket_path)
         asgi = CrossOrigin(routed, self.settings.allowed_origins, PageOrigins(self.projects))
         return Api(asgi, DirectRoutes(endpoints))
+
+    def endpoint(self, operation: BoundOperation, context: EndpointContext) -> Endpoint:
+        """Return the endpoint of an operation."""
+        if self.spans is not None:
+            from gateway.api.core.traced_endpoint import TracedEndpoint, is_traced
+
+            if is_traced(operation):
+                return TracedEndpoint(operation, context, self.spans)
+        return Endpoint(operation, context)
 
     def _slack(self) -> tuple[OutboundHttp, str]:
         """Return the client by which Slack is called, and the address of Slack."""

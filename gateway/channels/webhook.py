@@ -7,6 +7,7 @@ of the attempt. `webhook-signature` has a signature for each secret: during a ro
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from types import MappingProxyType
 from typing import NamedTuple, Protocol
 from uuid import UUID
 
@@ -67,11 +68,19 @@ def signed_headers(secrets: Sequence[str], message_id: UUID, now: float, body: b
     }
 
 
-async def send(http: Http, url: str, secrets: Sequence[str], message_id: UUID, now: float, body: bytes) -> Sent:
+async def send(
+    http: Http,
+    url: str,
+    secrets: Sequence[str],
+    message_id: UUID,
+    now: float,
+    body: bytes,
+    more_headers: Mapping[str, str] = MappingProxyType({}),
+) -> Sent:
     """Send a message once, and return what became of it. Only 2xx is a success; a redirect is not followed."""
     if not secrets:
         return Sent(Retry("the signing secret cannot be decrypted: rotate it"), 0)
-    headers = signed_headers(secrets, message_id, now, body)
+    headers = {**signed_headers(secrets, message_id, now, body), **more_headers}
     try:
         response = await http.request("POST", url, headers=headers, body=body, seconds=SECONDS)
     except OutboundRefusedError:

@@ -10,7 +10,7 @@ import random
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from gateway.channels.outcome import Misconfigured, Outcome, Throttled, Unknown
 from gateway.delivery import policy
@@ -29,6 +29,9 @@ from gateway.store.lanes import LaneStore
 from gateway.store.outbox import BYTES_AT_ONCE, ENTRIES_AT_ONCE, OutboxStore
 from gateway.store.redis.problems import StoreUnavailableError
 from gateway.telemetry.logs import log
+
+if TYPE_CHECKING:
+    from gateway.delivery.spans import DeliverySpans
 
 USERS_AT_ONCE = 25
 """How many users are taken in one call. More would make large contents wait in memory."""
@@ -69,6 +72,7 @@ class LaneParts:
         senders: dict[str, Sender],
         reports: Reports,
         installed: InstalledTemplates | None = None,
+        spans: "DeliverySpans | None" = None,
     ):
         self.lanes = lanes
         self.outbox = outbox
@@ -77,6 +81,7 @@ class LaneParts:
         self.senders = senders
         self.reports = reports
         self.installed = installed
+        self.spans = spans
         self.destinations = Destinations(lanes)
         self.room = Room(BYTES_UNDER_WAY)
         self.large = asyncio.Semaphore(LARGE_AT_ONCE)
@@ -268,7 +273,7 @@ class LaneWork:
                 attempts[0].outcome = await sender.ask(attempts[0].message, attempts[0].receipt)
                 return
             try:
-                outcomes = await sender.send([attempt.message for attempt in attempts])
+                outcomes = await self._outcomes(sender, attempts)
             except asyncio.CancelledError:
                 for attempt in attempts:
                     attempt.outcome = Unknown(STOPPED)
@@ -278,6 +283,13 @@ class LaneWork:
                 if isinstance(outcome, Throttled) and not policy.pauses_lane(outcome):
                     until = self._lease.now() + policy.pause_of(outcome)
                     await self._parts.destinations.throttled(sender.provider, attempt.message, until)
+
+    async def _outcomes(self, sender: Sender, attempts: Sequence[Attempt]) -> Sequence[Outcome]:
+        send = partial(sender.send, [attempt.message for attempt in attempts])
+        spans = self._parts.spans
+        return await (
+            send() if spans is None else spans.around_request(self.lane, sender.provider.name, attempts, send)
+        )
 
     async def _granted(
         self, sender: Sender, group: Sequence[tuple[UserWork, Attempt]]

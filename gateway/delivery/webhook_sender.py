@@ -8,6 +8,8 @@ import asyncio
 import random
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING
 
 from gateway.channels.outcome import Dead, Delivered, Outcome, Retry, Throttled
 from gateway.channels.provider import Schedule
@@ -27,6 +29,9 @@ from gateway.store.webhook_endpoints import (
 from gateway.store.webhook_messages import TakenMessage, WebhookMessageStore
 from gateway.telemetry.logs import log
 from gateway.telemetry.metrics import ACCEPTED_TO_DELIVERED_SECONDS, DELIVERIES, DELIVERY_REQUEST_SECONDS
+
+if TYPE_CHECKING:
+    from gateway.delivery.spans import DeliverySpans
 
 NAME = "webhook"
 """The channel and the provider in metrics."""
@@ -65,6 +70,7 @@ class WebhookSender:
         events: ProjectEvents,
         unix: Callable[[], float],
         spread: Callable[[], float] = random.random,
+        spans: "DeliverySpans | None" = None,
     ):
         self._endpoints = endpoints
         self._messages = messages
@@ -72,6 +78,7 @@ class WebhookSender:
         self._events = events
         self._unix = unix
         self._spread = spread
+        self._spans = spans
 
     async def serve(self, project_id: ProjectId, endpoint_id: str, requests: asyncio.Semaphore) -> int | None:
         """Send what is due to an endpoint. Return the unix ms at which it is to be served again, None for never.
@@ -102,11 +109,12 @@ class WebhookSender:
         now_ms = self.now_ms()
         return await self._messages.take(project_id, endpoint_id, now_ms, now_ms + LEASE_MS, limit)
 
-    async def post(self, endpoint: Endpoint, message: TakenMessage) -> tuple[Sent, Attempt]:
+    async def post(self, project_id: ProjectId, endpoint: Endpoint, message: TakenMessage) -> tuple[Sent, Attempt]:
         """Send a message once."""
         now = self._unix()
         now_ms = int(now * 1000)
-        sent = await send(self._http, endpoint.url, endpoint.signing(now_ms), message.id, now, message.body)
+        post = partial(send, self._http, endpoint.url, endpoint.signing(now_ms), message.id, now, message.body)
+        sent = await (post() if self._spans is None else self._spans.around_webhook(project_id, message, post))
         _count(sent, message, now, self._unix())
         reason = "" if isinstance(sent.outcome, Delivered) else getattr(sent.outcome, "reason", "")
         return sent, Attempt(now_ms, sent.status, max(0, self.now_ms() - now_ms), reason)
@@ -205,7 +213,7 @@ class _Batch:
         async with self._requests:
             if self._sender.now_ms() - taken_ms > WAIT_MS:
                 return  # it is due again when its lease ends
-            sent, attempt = await self._sender.post(self._endpoint, message)
+            sent, attempt = await self._sender.post(self._project_id, self._endpoint, message)
         self._note(sent)
         await self._sender.record(self._project_id, self._endpoint, message, sent, attempt, self._health)
 

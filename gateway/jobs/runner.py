@@ -14,6 +14,7 @@ import contextlib
 import random
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping
+from typing import TYPE_CHECKING
 
 from gateway.jobs.events import JobEvents
 from gateway.store.job_queue import (
@@ -30,6 +31,9 @@ from gateway.store.jobs import JobKind
 from gateway.store.redis.problems import StoreDataError, StoreUnavailableError
 from gateway.telemetry.logs import log
 from gateway.telemetry.metrics import JOBS_FINISHED, JOBS_RUNNING
+
+if TYPE_CHECKING:
+    from gateway.jobs.spans import JobSpans
 
 MAX_RUNNING = 4
 """How many jobs one worker process runs at a time. They share its event loop and its Redis connection."""
@@ -70,9 +74,11 @@ class JobRunner:
         work: Mapping[JobKind, Work],
         retry_ms: int = RETRY_MS,
         events: JobEvents | None = None,
+        spans: "JobSpans | None" = None,
     ):
         self._queue = queue
         self._events = events
+        self._spans = spans
         self._work = work
         self._retry_ms = retry_ms
         self._running = 0
@@ -154,7 +160,7 @@ class JobRunner:
             await self._give_up(job)
         else:
             try:
-                await self._take_turn(job)
+                await (self._take_turn(job) if self._spans is None else self._spans.around(job, self._take_turn))
             except (StoreUnavailableError, ClaimLostError, JobCancelledError):
                 raise
             except Exception:

@@ -47,7 +47,7 @@ class Dispatcher:
                 if event is not None and complete and (not run or event.position.follows(run[-1].position)):
                     run.append(event)
                     continue
-                _deliver(subscription, run)
+                self._deliver(subscription, run)
                 run = []
                 if event is None:
                     self._control_message(subscription, message)
@@ -59,7 +59,7 @@ class Dispatcher:
             except ValueError:
                 # Only the gateway's Redis functions should publish here. The log is correct whatever was published.
                 log.error("foreign_message", channel=channel)
-        _deliver(subscription, run)
+        self._deliver(subscription, run)
 
     def _control_message(self, subscription: UserSubscription[Connection], message: bytes) -> None:
         if message == RESYNC_MESSAGE:
@@ -69,19 +69,18 @@ class Dispatcher:
         else:
             close_revoked(subscription, message)
 
-
-def _deliver(subscription: UserSubscription[Connection], run: Sequence[Event]) -> None:
-    """Write consecutive events to all connections of a user: encoded once per transport, one write per connection."""
-    if not run:
-        return
-    before, last = run[0].position.before, run[-1].position
-    frames: dict[str, bytes] = {}
-    reached = 0
-    for connection in subscription.connections:
-        frame = frames.get(connection.name)
-        if frame is None:
-            frame = frames[connection.name] = b"".join(map(connection.encode_event, run))
-        if connection.deliver(before, last, frame):
-            reached += 1
-    DELIVERED.inc(reached * len(run))
-    DELIVERY_SECONDS.observe(max(0.0, time.time() - run[0].published_ms / 1000))
+    def _deliver(self, subscription: UserSubscription[Connection], run: Sequence[Event]) -> None:
+        """Write consecutive events to a user's connections: encoded once per transport, one write per connection."""
+        if not run:
+            return
+        before, last = run[0].position.before, run[-1].position
+        frames: dict[str, bytes] = {}
+        reached = 0
+        for connection in subscription.connections:
+            frame = frames.get(connection.name)
+            if frame is None:
+                frame = frames[connection.name] = b"".join(map(connection.encode_event, run))
+            if connection.deliver(before, last, frame):
+                reached += 1
+        DELIVERED.inc(reached * len(run))
+        DELIVERY_SECONDS.observe(max(0.0, time.time() - run[0].published_ms / 1000))

@@ -53,6 +53,7 @@ class Hub:
         worker_id: str,
         scheduler: FairScheduler,
         usage: UsageCounts | None = None,
+        dispatcher: Callable[[UserSubscriptions, Replay, InboxStore], Dispatcher] = Dispatcher,
     ):
         self.limits = SessionLimits(
             settings.heartbeat_seconds, settings.authentication_seconds, settings.max_messages_per_minute
@@ -83,7 +84,7 @@ class Hub:
             self.figures,
         )
         self._renewal = Renewal(authenticator, inboxes, self.revocation, self.deadlines)
-        self.dispatcher = Dispatcher(self.subscriptions, self.replay, inboxes)
+        self.dispatcher = dispatcher(self.subscriptions, self.replay, inboxes)
         subscriber.on_messages = self.dispatcher.dispatch
         subscriber.on_resubscribed = self.replay.subscription_interrupted
 

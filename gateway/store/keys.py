@@ -308,6 +308,11 @@ def overrides(project_id: ProjectId, notification_id: str) -> str:
     return content(project_id, notification_id) + ":overrides"
 
 
+def span_context(project_id: ProjectId, notification_id: str) -> str:
+    """string, beside the content of a notification: the span of the request that sent it, if it was traced. 4 days."""
+    return content(project_id, notification_id) + ":span"
+
+
 # ---- an endpoint of outgoing webhooks, in one slot
 
 
@@ -584,6 +589,11 @@ def answers(worker_id: str) -> str:
 def probe(worker_id: str) -> str:
     """Return the pub/sub channel of a worker's probe."""
     return f"{PREFIX}{{probe:{worker_id}}}"
+
+
+def project_of(key: str) -> ProjectId:
+    """Return the project of a key in its own slot, or in that of one of its users."""
+    return ProjectId(key.removeprefix(PREFIX)[1:].partition("}")[0].partition(":")[0])
 
 
 # ---- patterns and beginnings of keys, to find those of a project

@@ -14,7 +14,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from functools import lru_cache
 from json.encoder import encode_basestring_ascii as quoted
@@ -37,6 +37,8 @@ class Log:
 
     def __init__(self) -> None:
         self.writer: LogWriter | None = None
+        self.trace_id: Callable[[], str] | None = None
+        """Returns the id of the current trace, "" without one. None while there are no traces."""
         self._least = LEVELS["info"]
         self._pretty = True
         self._pid = 0
@@ -132,6 +134,8 @@ class Log:
             failure = fields.pop("exc_info", None)
             if failure:
                 fields["exception"] = _traceback_of(failure)
+            if self.trace_id is not None and (trace_id := self.trace_id()):
+                fields["trace_id"] = trace_id
             self._write(level, event, fields)
 
     def _write(self, level: str, event: str, fields: dict[str, Any]) -> None:

@@ -109,6 +109,10 @@ PROJECT_EVENTS_DROPPED = Counter(
 LOG_LINES_DROPPED = Counter(
     "inbox_log_lines_dropped", "Log lines that were dropped because nothing read standard error for too long."
 )
+SPANS_EXPORTED = Counter("inbox_spans_exported", "Spans of traces that the collector has accepted.")
+SPANS_DROPPED = Counter(
+    "inbox_spans_dropped", "Spans of traces that were dropped, because the collector did not accept them fast enough."
+)
 BODY_BYTES = Gauge(
     "inbox_body_bytes", "Bytes of request bodies that are being received or processed.", multiprocess_mode="livesum"
 )

@@ -123,7 +123,7 @@ class Endpoint:
         project_id = principal.project.id if principal is not None else ""
         self._context.unknown_names.note(project_id, self._label, unknown)
 
-    def _log(self, request: ApiRequest, status: int, milliseconds: float) -> None:
+    def _log(self, request: ApiRequest, status: int, milliseconds: float, trace: str = "") -> None:
         principal = request.principal
         named = caller(
             principal.project.id if principal is not None else "",
@@ -131,5 +131,5 @@ class Endpoint:
             request.client_address(self._context.proxies),
         )
         # No id of a request contains a character that JSON escapes, see `domain.request_id`.
-        more = f', "request_id": "{request.request_id}"{named}'
+        more = f', "request_id": "{request.request_id}"{named}{trace}'
         log.request_line(self._logged.text(request.path_params), status, milliseconds, more)

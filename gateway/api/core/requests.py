@@ -140,11 +140,18 @@ class LoggedRequests:
 
     def __init__(self, method: str, template: str):
         self._template = requested(method, template)
+        self._path = template
         self._params = [name for name in _LOGGED_PARAMS if f"{{{name}}}" in template]
 
     def text(self, params: Mapping[str, str]) -> str:
         """Return the fields of a line in the log. `params` are those in the path of the request."""
-        text = self._template
+        return self._filled(self._template, params)
+
+    def path(self, params: Mapping[str, str]) -> str:
+        """Return the path alone."""
+        return self._filled(self._path, params)
+
+    def _filled(self, text: str, params: Mapping[str, str]) -> str:
         for name in self._params:
             if _ID.fullmatch(value := params[name]):
                 text = text.replace(f"{{{name}}}", value)
