@@ -6,6 +6,7 @@ import pytest
 
 from gateway.domain.event import Position
 from gateway.store.event_log import RESYNC_MESSAGE
+from gateway.store.traced_client import SPAN_MESSAGE
 from gateway.telemetry.metrics import DELIVERED, GAPS
 from tests.live.clients import TRANSPORTS, LiveClient, open_inbox, send
 from tests.live.node import Node
@@ -76,6 +77,16 @@ async def test_a_foreign_message_is_logged_and_the_others_are_delivered(node: No
         expected = [position_after(client, number) for number in (1, 2)]
         assert [event["position"] for event in await client.events(2)] == expected
         assert [line["event"] for line in lines if line["level"] == "error"] == ["foreign_message"] * 2
+
+
+async def test_a_message_about_a_span_means_nothing_to_a_worker_without_traces(node: Node, user: str) -> None:
+    # To an older worker as well: it is the revocation of a token that nobody has.
+    async with open_inbox("websocket", node.gateway, user) as client:
+        with captured_log() as lines:
+            dispatch(node, SPAN_MESSAGE + b"1700000000000 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01")
+            dispatch(node, message(client, 1))
+        assert (await client.event())["position"] == position_after(client, 1)
+        assert not [line for line in lines if line["level"] != "info"]
 
 
 async def test_a_request_to_resync_reads_the_log(node: Node, user: str) -> None:

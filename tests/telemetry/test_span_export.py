@@ -76,7 +76,7 @@ def test_what_does_not_fit_while_the_collector_is_slow_is_dropped_and_counted() 
     assert count("dropped") == dropped + 4
 
 
-def test_a_queue_that_is_closed_drops_what_the_collector_does_not_take_in_time() -> None:
+def test_a_queue_that_is_closed_drops_what_it_could_not_export_in_time() -> None:
     exporter, dropped = Exporter(), count("dropped")
     queue = SpanQueue(exporter)
     spans(queue, 4)
