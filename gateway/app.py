@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import random
 import secrets
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -33,6 +32,7 @@ from gateway.live.hub import Hub
 from gateway.live.presence import PresenceAnswers
 from gateway.runtime.fair_scheduler import FairScheduler
 from gateway.runtime.outbound import OutboundHttp
+from gateway.runtime.random_ids import new_epoch
 from gateway.runtime.tasks import background_tasks
 from gateway.sending.deliverer import Deliverer
 from gateway.sending.inbox_rules import InboxRules
@@ -95,11 +95,6 @@ if TYPE_CHECKING:
 
 SUBSCRIPTION_SECONDS = 2.0
 """The time that a worker waits for its subscription to Redis before it accepts connections."""
-
-
-def new_epoch() -> str:
-    """Return the epoch of a new event log: 8 characters, because every position contains it, and random."""
-    return f"{random.getrandbits(32):08x}"
 
 
 class Worker:

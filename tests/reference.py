@@ -1,4 +1,4 @@
-"""The tables of docs/reference/, generated from the code. `python -m tests.reference` rewrites the pages."""
+"""The generated parts of docs/reference/, generated from the code. `python -m tests.reference` rewrites the pages."""
 
 from collections.abc import Mapping
 from dataclasses import fields
@@ -12,6 +12,7 @@ from gateway.api.operations import document
 from gateway.domain.errors import CLOSE_CODE_MEANINGS, CloseCode, ErrorCode
 from gateway.domain.project_event import ProjectEventType
 from gateway.settings import Settings, default_of, variable
+from tests.cli_reference import commands
 
 PAGES = Path(__file__).parent.parent / "docs" / "reference"
 
@@ -69,6 +70,7 @@ def tables() -> dict[str, str]:
             ],
         ),
         "rest": _operations(),
+        "cli": commands(),
         "metrics": _table(["metric", "type", "meaning"], [[f"`{name}`", kind, text] for name, kind, text in metrics]),
     }
 

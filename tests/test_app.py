@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from gateway import app
-from gateway.app import Worker, new_epoch
+from gateway.app import Worker
+from gateway.runtime.random_ids import new_epoch
 from gateway.settings import Settings
 from tests.servers import RedisServer, free_port
 

@@ -21,7 +21,9 @@ from gateway.cli.explain import explain
 from gateway.cli.healthcheck import healthcheck
 from gateway.cli.inspection import list_settings, openapi
 from gateway.cli.projects import project
+from gateway.cli.send import send
 from gateway.cli.serving import serve, worker
+from gateway.cli.status import status
 from gateway.cli.tokens import token
 from gateway.cli.workspaces import workspace
 from gateway.server.errors import ServerError
@@ -76,6 +78,8 @@ for command in (
     backup,
     restore,
     doctor,
+    status,
+    send,
     explain,
     openapi,
     list_settings,

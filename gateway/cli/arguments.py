@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from gateway.store.projects import ProjectStore
 
 MAX_NAME_LENGTH = 255
+NAMED_PROJECTS = 5
 
 
 def check_name(name: str) -> None:
@@ -23,6 +24,20 @@ async def find_project(projects: "ProjectStore", api_key: str) -> "Project":
     if found is None:
         raise no_project(api_key)
     return found
+
+
+async def find_only_project(projects: "ProjectStore", api_key: str) -> "Project":
+    """Return the project with this API key, or the only one for "". Raises ClickException and UsageError."""
+    if api_key:
+        return await find_project(projects, api_key)
+    found = await projects.all()
+    if not found:
+        raise click.ClickException("there is no project: `inbox-gateway project create NAME` creates one")
+    if len(found) > 1:
+        named = ", ".join(f"{each.api_key} ({each.name})" for each in found[:NAMED_PROJECTS])
+        more = f" and {len(found) - NAMED_PROJECTS} more" if len(found) > NAMED_PROJECTS else ""
+        raise click.UsageError(f"there are {len(found)} projects: name one with --api-key: {named}{more}")
+    return found[0]
 
 
 def workspace_id_of(name: str) -> str:

@@ -46,3 +46,10 @@ def with_secret_key(settings: Settings) -> Settings:
             "Restore it from a backup, or set INBOX_SECRET_KEY: with another key, the stored API secrets cannot be read"
         )
     return replace(settings, secret_key=key)
+
+
+def with_known_secret_key(settings: Settings) -> Settings:
+    """Return the settings with the secret key that a start would use, without writing a new one to disk."""
+    if settings.secret_key or secret_key_path(settings).exists():
+        return with_secret_key(settings)
+    return replace(settings, secret_key=secrets.token_urlsafe(32))

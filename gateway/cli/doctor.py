@@ -13,7 +13,7 @@ from typing import Any
 import click
 
 from gateway import __version__
-from gateway.cli.configuration import read_settings
+from gateway.cli.configuration import read_settings, with_known_secret_key
 from gateway.cli.errors import CommandError
 from gateway.domain.finding import Finding, Severity
 from gateway.server.errors import ServerError
@@ -67,7 +67,7 @@ def _examine(settings: Settings, report: "Report", only: str | None, *, offline:
     import asyncio
 
     from gateway.cli.exposure_findings import examine_exposure, examine_public_url
-    from gateway.cli.machine_findings import examine_machine, with_known_secret_key
+    from gateway.cli.machine_findings import examine_machine
     from gateway.cli.store_access import started_store
     from gateway.cli.store_findings import examine_store
 

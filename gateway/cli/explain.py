@@ -7,7 +7,7 @@ from uuid import UUID
 
 import click
 
-from gateway.cli.arguments import find_project
+from gateway.cli.arguments import find_only_project
 from gateway.cli.configuration import read_settings, with_secret_key
 from gateway.cli.store_access import run_with_projects
 from gateway.settings import Settings
@@ -39,20 +39,11 @@ def explain(user: str, notification: str, api_key: str | None, as_json: bool) ->
         raise click.UsageError(f"'{notification}' is not the id of a notification") from None
 
     async def work(projects: "ProjectStore") -> None:
-        project = await _project(projects, api_key or settings.bootstrap_api_key)
+        project = await find_only_project(projects, api_key or settings.bootstrap_api_key)
         found = await _trace(settings, projects.client, project, user, notification_id)
         click.echo(_as_json(found) if as_json else _as_text(found))
 
     run_with_projects(settings, work)
-
-
-async def _project(projects: "ProjectStore", api_key: str) -> "Project":
-    if api_key:
-        return await find_project(projects, api_key)
-    found = await projects.all()
-    if len(found) != 1:
-        raise click.UsageError(f"there are {len(found)} projects: name one with --api-key")
-    return found[0]
 
 
 async def _trace(

@@ -3,15 +3,13 @@
 import os
 import re
 import resource
-import secrets
 import shutil
 import sys
 from collections.abc import Iterator
-from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 
-from gateway.cli.configuration import secret_key_path, with_secret_key
+from gateway.cli.configuration import secret_key_path
 from gateway.domain.credential_rules import is_weak
 from gateway.domain.finding import Finding, advice, problem, warning
 from gateway.domain.service_links import service_links
@@ -48,13 +46,6 @@ def examine_machine(settings: Settings) -> Iterator[Finding]:
     if settings.secret_key and is_weak(settings.secret_key):
         yield warning("secret key", "easy to guess", "use 32 random characters: `openssl rand -base64 32`")
     yield from _extras(settings)
-
-
-def with_known_secret_key(settings: Settings) -> Settings:
-    """Return the settings with the secret key that a start would use, without writing a new one to disk."""
-    if settings.secret_key or secret_key_path(settings).exists():
-        return with_secret_key(settings)
-    return replace(settings, secret_key=secrets.token_urlsafe(32))
 
 
 def file_limit() -> int:

@@ -64,7 +64,7 @@ def run_with_projects(
 def started_store(settings: Settings) -> Iterator[None]:
     """Start the bundled Valkey for the time of a block, if the settings use it and no gateway is running."""
     supervisor = Supervisor(settings)
-    started = settings.embedded and not _valkey_accepts_connections(settings)
+    started = settings.embedded and not bundled_valkey_runs(settings)
     try:
         if started:
             supervisor.start_store()
@@ -108,7 +108,8 @@ async def _projects(settings: Settings) -> AsyncIterator["ProjectStore"]:
         client.close()
 
 
-def _valkey_accepts_connections(settings: Settings) -> bool:
+def bundled_valkey_runs(settings: Settings) -> bool:
+    """Return whether the bundled Valkey of these settings accepts connections, which it does while `serve` runs."""
     with socket.socket(socket.AF_UNIX) as connection:
         try:
             connection.connect(str(settings.valkey_socket.absolute()))

@@ -1,6 +1,7 @@
 """Random ids."""
 
 import os
+import random
 from uuid import UUID
 
 _VERSION_4 = 0x4000_8000_0000_0000_0000
@@ -19,6 +20,11 @@ def new_uuid() -> str:
 
 def uuid_of_time(now_ms: int) -> str:
     """Return a UUID that sorts by time (RFC 9562, 5.7)."""
-    random = int.from_bytes(os.urandom(10)) >> 6
-    value = now_ms << 80 | 0x7 << 76 | (random >> 62) << 64 | 0b10 << 62 | random & (1 << 62) - 1
+    bits = int.from_bytes(os.urandom(10)) >> 6
+    value = now_ms << 80 | 0x7 << 76 | (bits >> 62) << 64 | 0b10 << 62 | bits & (1 << 62) - 1
     return str(UUID(int=value))
+
+
+def new_epoch() -> str:
+    """Return the epoch of a new event log: 8 characters, because every position contains it, and random."""
+    return f"{random.getrandbits(32):08x}"

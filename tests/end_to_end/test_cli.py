@@ -1,5 +1,6 @@
 """The installed command, run in separate processes."""
 
+import asyncio
 import contextlib
 import json
 import os
@@ -18,6 +19,7 @@ import pytest
 from click.testing import CliRunner
 
 from gateway.cli import cli
+from tests.live.clients import open_inbox
 from tests.servers import ADMIN, API_KEY, Gateway, running_gateway, user_hmac, wait_for
 
 SECONDS = 100
@@ -84,7 +86,7 @@ def test_a_full_standard_output_is_reported(tmp_path: Path) -> None:
     [
         *("", "serve", "project", "project create", "project list", "project set", "project rotate-secret"),
         *("project keys add", "workspace", "workspace create", "workspace list", "workspace rename"),
-        *("workspace revoke-token", "token", "doctor"),
+        *("workspace revoke-token", "token", "doctor", "status", "send"),
     ],
 )
 def test_every_command_has_a_help_text(command: str) -> None:
@@ -201,6 +203,26 @@ def test_a_token_is_accepted_after_those_before_it_were_revoked(gateway: Gateway
 def test_the_printed_hmac_is_the_one_that_a_backend_computes(gateway: Gateway) -> None:
     printed = output("token", "--api-key", API_KEY, "--external-id", "ada", "--hmac", data_dir=gateway.data_dir)
     assert printed.strip() == user_hmac("ada")
+
+
+# ---- status and send
+
+
+async def test_an_open_inbox_shows_what_a_shell_sends_and_the_status_counts_it(gateway: Gateway) -> None:
+    async with open_inbox("websocket", gateway, "shell-ada") as inbox:
+        sending = asyncio.create_task(
+            asyncio.to_thread(
+                output, *("send", "--to", "shell-ada", "--title", "Hi", "--api-key", API_KEY), data_dir=gateway.data_dir
+            )
+        )
+        event = await inbox.next()
+        assert (event["name"], event["data"]["notification"]["title"]) == ("notifications/new", "Hi")
+        printed = await sending
+        assert "inbox        stored; 1 of 1 open inboxes have it" in printed
+        assert event["data"]["notification"]["id"] in printed
+        await asyncio.to_thread(
+            wait_for, lambda: "1 websocket" in output("status", data_dir=gateway.data_dir), "a report"
+        )
 
 
 # ---- doctor
