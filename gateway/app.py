@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import secrets
+import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from functools import partial
@@ -40,6 +41,8 @@ from gateway.sending.outbox import OutboxSender
 from gateway.server.connection_events import ConnectionEventPublisher
 from gateway.server.control_messages import ControlMessages
 from gateway.server.ingress import HttpIngress
+from gateway.server.metrics_listener import MetricsListener
+from gateway.server.metrics_page import MetricsPage
 from gateway.server.readiness import Readiness
 from gateway.server.store_events import Restore, StoreEvents
 from gateway.server.worker_reporter import WorkerReporter
@@ -78,6 +81,7 @@ from gateway.store.recipient_states import RecipientStates
 from gateway.store.redis.client import FunctionClient, StoreUnavailableError
 from gateway.store.redis.subscriber import Subscriber
 from gateway.store.redis.topology import Topology
+from gateway.store.store_metrics import StoreMetrics
 from gateway.store.subscriptions import SubscriptionStore
 from gateway.store.sweeps import SweepStore
 from gateway.store.tokens import TokenStore
@@ -101,13 +105,20 @@ class Worker:
     """The parts of one worker process. The lifespan of its server runs them, inside the event loop.
 
     `restore` is called when the store has lost all of its projects. `restart` has the supervisor replace all workers;
-    it is None for a worker without one.
+    it is None for a worker without one. `metrics_sock` is the listening socket of metrics, if they have their own.
     """
 
-    def __init__(self, settings: Settings, restore: Restore | None = None, restart: Callable[[], None] | None = None):
+    def __init__(
+        self,
+        settings: Settings,
+        restore: Restore | None = None,
+        restart: Callable[[], None] | None = None,
+        metrics_sock: socket.socket | None = None,
+    ):
         worker_id = secrets.token_hex(3)
         self.settings = settings
         self._restart = restart
+        self._metrics_sock = metrics_sock
         self.spans = spans_if(settings.traces, worker_id, "worker")
         self.client = client = self._new_client(carries=True)
         # A separate client, because the others refuse every call while the format of the store is unknown.
@@ -178,6 +189,8 @@ class Worker:
         self.formats = FormatWatch(self._format_client)
         self.watch = StoreWatch(client)
         self.deferred_publications = DeferredPublications(client)
+        self._readiness = Readiness(self.hub, self.formats, self.watch, self.subscriber)
+        self._metrics = MetricsPage(StoreMetrics(client), "gateway-1")
         self._connect_store(restore)
         api = self._build_api()
         self.asgi = api.asgi
@@ -292,7 +305,6 @@ class Worker:
             client.refusal = lambda: self.formats.problem
 
     def _build_api(self) -> Api:
-        readiness = Readiness(self.hub, self.formats, self.watch, self.subscriber)
         builder = ApiBuilder(
             settings=self.settings,
             client=self.client,
@@ -321,7 +333,8 @@ class Worker:
             senders=senders_of(
                 self.settings, self.provider_clients, InstallationStore(self.client, self.settings.secret_key)
             ),
-            not_ready=readiness.reason_not_ready,
+            not_ready=self._readiness.reason_not_ready,
+            read_metrics=self._metrics.read,
             new_epoch=new_epoch,
             spans=self.spans,
             restart=self._restart,
@@ -358,7 +371,11 @@ class Worker:
                 await self.spans.close()
 
     def _background_work(self) -> dict[str, Callable[[], Awaitable[None]]]:
-        return {
+        work: dict[str, Callable[[], Awaitable[None]]] = {}
+        if self._metrics_sock is not None:
+            listener = MetricsListener(self._metrics_sock, self._metrics.read, self._readiness.reason_not_ready)
+            work["metrics-listener"] = listener.run
+        return work | {
             "hub": self.hub.run,
             "http-deadlines": self.ingress.run,
             "jobs": self.jobs.run,

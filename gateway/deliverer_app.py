@@ -5,6 +5,7 @@ import contextlib
 import os
 import secrets
 import signal
+import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import TYPE_CHECKING
@@ -22,8 +23,11 @@ from gateway.delivery.senders import clients_of, senders_of
 from gateway.delivery.webhook_sender import WebhookSender
 from gateway.delivery.webhook_source import WebhookSource
 from gateway.delivery.webhook_work import WebhookParts
+from gateway.domain.errors import ErrorCode
 from gateway.domain.ids import ProjectId
 from gateway.runtime.tasks import background_tasks
+from gateway.server.metrics_listener import MetricsListener
+from gateway.server.metrics_page import MetricsPage
 from gateway.server.reporter import Reporter
 from gateway.settings import Settings
 from gateway.store.channel_tokens import ChannelTokenStore
@@ -44,6 +48,7 @@ from gateway.store.projects import ProjectStore
 from gateway.store.redis.client import FunctionClient, StoreUnavailableError
 from gateway.store.redis.subscriber import Subscriber
 from gateway.store.redis.topology import Topology
+from gateway.store.store_metrics import StoreMetrics
 from gateway.store.usage import UsageWriter
 from gateway.store.watch import StoreWatch
 from gateway.store.webhook_endpoints import CONTROL_WEBHOOKS, WebhookEndpointStore
@@ -70,8 +75,11 @@ requests come first, and a delivery process still has a quarter of one."""
 class Deliverer:
     """The parts of one process that delivers."""
 
-    def __init__(self, settings: Settings):
+    def __init__(self, settings: Settings, metrics_sock: socket.socket | None = None):
+        """Create them. `metrics_sock` is the listening socket of metrics and probes, if there is one."""
         self.settings = settings
+        self._metrics_sock = metrics_sock
+        self._draining = False
         process_id = secrets.token_hex(3)
         self.spans = spans_if(settings.traces, process_id, "deliverer")
         self.client = client = FunctionClient(Topology(settings), LIBRARY)
@@ -155,6 +163,17 @@ class Deliverer:
         """Return whether it claims what is due."""
         return self.runner.claimed_at > 0.0 and self.formats.problem is None
 
+    def reason_not_ready(self) -> str:
+        """Return the code of the reason why it does not deliver now, "" if it does."""
+        if self._draining:
+            return "draining"
+        if self.formats.problem is not None:
+            return ErrorCode.STORE_FORMAT_UNKNOWN.kind.code
+        problem = self.watch.problem
+        if problem is not None and problem.replied:
+            return problem.code.kind.code
+        return "" if self.is_ready and self.subscriber.healthy else ErrorCode.REDIS_UNAVAILABLE.kind.code
+
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Deliver until the block ends. Then finish what is being sent, and close all connections."""
@@ -164,6 +183,7 @@ class Deliverer:
         try:
             async with background_tasks(self._background_work()):
                 yield
+                self._draining = True
                 await self.runner.drain(self.settings.drain_seconds)
                 with contextlib.suppress(TimeoutError, StoreUnavailableError):
                     async with asyncio.timeout(FLUSH_SECONDS):
@@ -178,7 +198,11 @@ class Deliverer:
                 await self.spans.close()
 
     def _background_work(self) -> dict[str, Callable[[], Awaitable[None]]]:
-        return {
+        work: dict[str, Callable[[], Awaitable[None]]] = {}
+        if self._metrics_sock is not None:
+            page = MetricsPage(StoreMetrics(self.client), "delivery-1")
+            work["metrics-listener"] = MetricsListener(self._metrics_sock, page.read, self.reason_not_ready).run
+        return work | {
             "subscriber": self.subscriber.run,
             "deliveries": self.runner.run,
             "announcements": self._announcements.run,
@@ -214,11 +238,11 @@ class Deliverer:
         os.close(ready_fd)
 
 
-def run(settings: Settings, ready_fd: int | None = None) -> None:
+def run(settings: Settings, ready_fd: int | None = None, metrics_sock: socket.socket | None = None) -> None:
     """Run a process that delivers until a signal ends it. Live events on the same cores come first."""
     os.nice(NICENESS)
     factory: Callable[[], asyncio.AbstractEventLoop] | None = None
     with contextlib.suppress(ImportError):  # it does not exist for Windows
         from uvloop import new_event_loop as factory
     with asyncio.Runner(loop_factory=factory) as runner:
-        runner.run(Deliverer(settings).serve(ready_fd))
+        runner.run(Deliverer(settings, metrics_sock).serve(ready_fd))

@@ -240,6 +240,16 @@ class Settings:
         least=0,
         most=65535,
     )
+    metrics_host: str = _setting(
+        "", "Address on which `/metrics` is served if INBOX_METRICS_PORT is set; by default INBOX_HOST.", read=_host
+    )
+    metrics_port: int = _setting(
+        0,
+        "Port on which `/metrics`, `/healthz` and `/readyz` are served, and nothing else. INBOX_PORT then responds to "
+        "`/metrics` with 404. `inbox-gateway deliver` serves them only if it is set. 0 is INBOX_PORT.",
+        least=0,
+        most=65535,
+    )
     admin_email: str = _setting(
         "",
         "Email of an owner of the dashboard who is created at start. An existing admin is not changed.",
@@ -482,6 +492,8 @@ def _contradictions(values: Mapping[str, Any]) -> Iterator[str]:
         yield "INBOX_ADMIN_EMAIL and INBOX_ADMIN_PASSWORD_FILE belong together: set both or neither"
     if values.get("admin_host") and not values.get("admin_port"):
         yield "INBOX_ADMIN_HOST needs INBOX_ADMIN_PORT: the dashboard is otherwise served on INBOX_HOST and INBOX_PORT"
+    if values.get("metrics_host") and not values.get("metrics_port"):
+        yield "INBOX_METRICS_HOST needs INBOX_METRICS_PORT: metrics are otherwise served on INBOX_HOST and INBOX_PORT"
     yield from _sso_contradictions(values)
     own, durability, memory_mb = values.get("redis_url"), values.get("durability"), values.get("valkey_memory_mb", 0)
     if own and durability in ("memory", "disk"):

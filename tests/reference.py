@@ -5,13 +5,15 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from prometheus_client import REGISTRY
+from prometheus_client.metrics import MetricWrapperBase
 
-import gateway.telemetry.metrics  # noqa: F401 - registers the metrics
 from gateway.api.operations import document
 from gateway.domain.errors import CLOSE_CODE_MEANINGS, CloseCode, ErrorCode
 from gateway.domain.project_event import ProjectEventType
 from gateway.settings import Settings, default_of, variable
+from gateway.store import store_metrics
+from gateway.telemetry import metrics as counted
+from gateway.telemetry import process_metrics
 from tests.cli_reference import commands
 
 PAGES = Path(__file__).parent.parent / "docs" / "reference"
@@ -33,13 +35,25 @@ def _fields(context: Mapping[str, str]) -> str:
     return "; ".join(f"`{name}`: {text.removesuffix('.')}" for name, text in context.items())
 
 
+def metric_rows() -> list[list[str]]:
+    """Return the name, the type, the labels and the meaning of each metric."""
+    own = [metric for metric in vars(counted).values() if isinstance(metric, MetricWrapperBase)]
+    found = [
+        (family.name, family.type, metric._labelnames, family.documentation)
+        for metric in own
+        for family in metric.describe()
+    ]
+    found += [
+        (each.name, each.type, each.labels, each.help) for each in (*process_metrics.FAMILIES, *store_metrics.FAMILIES)
+    ]
+    return sorted(
+        [name + ("_total" if kind == "counter" else ""), kind, ", ".join(f"`{label}`" for label in labels), text]
+        for name, kind, labels, text in found
+    )
+
+
 def tables() -> dict[str, str]:
     """Return the tables by the names of their pages, which are those of their markers."""
-    metrics = sorted(
-        (metric.name + ("_total" if metric.type == "counter" else ""), metric.type, metric.documentation)
-        for metric in REGISTRY.collect()
-        if metric.name.startswith("inbox_")
-    )
     return {
         "settings": _table(
             ["variable", "default", "meaning"],
@@ -71,7 +85,9 @@ def tables() -> dict[str, str]:
         ),
         "rest": _operations(),
         "cli": commands(),
-        "metrics": _table(["metric", "type", "meaning"], [[f"`{name}`", kind, text] for name, kind, text in metrics]),
+        "metrics": _table(
+            ["metric", "type", "labels", "meaning"], [[f"`{name}`", *others] for name, *others in metric_rows()]
+        ),
     }
 
 

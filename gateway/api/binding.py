@@ -1,7 +1,7 @@
 """Builds the API of a worker: binds the operations to their resources, and creates the access of each caller."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -150,12 +150,16 @@ from gateway.store.webhook_endpoints import WebhookEndpointStore
 from gateway.store.webhook_lanes import WebhookLanes
 from gateway.store.webhook_messages import WebhookMessageStore
 from gateway.store.workspaces import WorkspaceStore
+from gateway.telemetry.exposition import MetricsText
 
 if TYPE_CHECKING:
     from gateway.telemetry.spans import Spans
 
 ADMIN_PATH = "/admin"
 """Where the dashboard is. Its operations take no short way, so that a request is refused in one place only."""
+
+
+METRICS_PATH = "/metrics"
 
 
 class Api(NamedTuple):
@@ -170,7 +174,7 @@ class ApiBuilder:
     """Builds the API from the parts that it shares with the rest of the worker, such as the stores that have a cache.
 
     Stores without a cache are built here. `not_ready` returns the reason why the worker should receive no traffic, ""
-    if there is none. `new_epoch` returns the epoch of a new event log.
+    if there is none. `read_metrics` returns the metrics for an Accept header, `new_epoch` the epoch of a new event log.
     """
 
     settings: Settings
@@ -199,6 +203,7 @@ class ApiBuilder:
     admin: AdminParts
     senders: Mapping[str, integration_tests.MessageSender]
     not_ready: Callable[[], str]
+    read_metrics: Callable[[str], Awaitable[MetricsText]]
     new_epoch: Callable[[], str]
     spans: "Spans | None" = None
     """Creates the spans of requests; None without traces."""
@@ -212,6 +217,8 @@ class ApiBuilder:
         )
         operations = [*self.operations(), *self.demo_operations()]
         others = [each for each in operations if not each.row.path.startswith(ADMIN_PATH)]
+        if self.settings.metrics_port:  # `server.metrics_listener` has them on that port
+            others = [each for each in others if each.row.path != METRICS_PATH]
         endpoints = [self.endpoint(each, context) for each in audited(others, self.admin.audit)]
         port = self.settings.admin_port
         if port:  # where INBOX_PUBLIC_URL does not lead
@@ -495,7 +502,7 @@ class ApiBuilder:
             *bind(projects_resource, projects.OPERATIONS),
             *bind(config.ConfigResource(installed, self.integrations, channel_tokens, own_host), config.OPERATIONS),
             *bind(events.EventsResource(inboxes, self.new_epoch), events.OPERATIONS),
-            *bind(health.HealthResource(self.not_ready), health.OPERATIONS),
+            *bind(health.HealthResource(self.not_ready, self.read_metrics), health.OPERATIONS),
             *bind(
                 unsubscribe.UnsubscribeResource(
                     links=UnsubscribeLinks(self.settings.secret_key, self.settings.public_url),

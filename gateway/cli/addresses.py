@@ -17,6 +17,13 @@ def base_address(settings: Settings) -> str:
     return f"http://{host}:{settings.port}"
 
 
+def metrics_base(settings: Settings) -> str:
+    """Return the URL to which `/metrics` is appended: that of the metrics' listener, if they have their own."""
+    if settings.metrics_port:
+        return base_address(replace(settings, host=settings.metrics_host or settings.host, port=settings.metrics_port))
+    return base_address(settings)
+
+
 def dashboard_base(settings: Settings) -> str:
     """Return the URL to which `/admin` is appended: that of the dashboard's listener, if it has its own."""
     if settings.admin_port:

@@ -5,6 +5,7 @@ import click
 from gateway import __version__
 from gateway.cli.configuration import read_settings, with_secret_key
 from gateway.cli.errors import DeliveryStoreError, UnknownProviderError
+from gateway.server.listening_socket import listen_for_metrics
 from gateway.settings import Settings
 from gateway.telemetry.logs import log
 
@@ -28,8 +29,9 @@ def deliver(ready_fd: int | None) -> None:
 
     `serve` starts INBOX_DELIVERY_WORKERS of these processes. Start more on other machines, with the same
     settings: INBOX_REDIS_URL, INBOX_SECRET_KEY, INBOX_PUBLIC_URL for links in emails, and those about outgoing requests
-    (INBOX_OUTBOUND_ALLOWED_NETWORKS, INBOX_PROVIDER_*, INBOX_PUSH_CONTACT). Each takes a share of what is due. SIGTERM
-    lets it finish what it is sending, for at most INBOX_DRAIN_SECONDS.
+    (INBOX_OUTBOUND_ALLOWED_NETWORKS, INBOX_PROVIDER_*, INBOX_PUSH_CONTACT). Each takes a share of what is due. With
+    INBOX_METRICS_PORT it serves /metrics, /healthz and /readyz. SIGTERM lets it finish what it is sending, for at most
+    INBOX_DRAIN_SECONDS.
     """
     from gateway.deliverer_app import run
     from gateway.telemetry.metrics import configure_logging
@@ -42,8 +44,9 @@ def deliver(ready_fd: int | None) -> None:
     check_provider_urls(settings)
     settings = with_secret_key(settings)
     configure_logging(settings.log_level)
+    metrics_sock = listen_for_metrics(settings) if ready_fd is None and settings.metrics_port else None
     if ready_fd is None:
         log.info("starting", version=__version__, store="INBOX_REDIS_URL", command="deliver")
-    run(settings, ready_fd)
+    run(settings, ready_fd, metrics_sock)
     if ready_fd is None:
         log.info("stopped")

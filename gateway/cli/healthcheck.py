@@ -6,7 +6,7 @@ import urllib.request
 
 import click
 
-from gateway.cli.addresses import base_address
+from gateway.cli.addresses import base_address, metrics_base
 from gateway.cli.configuration import read_settings
 
 RESPONSE_SECONDS = 2.0
@@ -15,12 +15,17 @@ MAX_SHOWN_BYTES = 1000
 
 @click.command()
 @click.option("--ready", is_flag=True, help="Request /readyz, which checks the store too, instead of /healthz.")
-def healthcheck(ready: bool) -> None:
+@click.option("--metrics", is_flag=True, help="Request it on INBOX_METRICS_PORT, as for a container of `deliver`.")
+def healthcheck(ready: bool, metrics: bool) -> None:
     """Request the local gateway's health.
 
     The exit code is 1 if the gateway is not healthy or does not respond.
     """
-    address = f"{base_address(read_settings())}/{'readyz' if ready else 'healthz'}"
+    settings = read_settings()
+    if metrics and not settings.metrics_port:
+        raise click.UsageError("--metrics needs INBOX_METRICS_PORT")
+    base = metrics_base(settings) if metrics else base_address(settings)
+    address = f"{base}/{'readyz' if ready else 'healthz'}"
     # HTTP_PROXY and the like are for other hosts.
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:

@@ -17,7 +17,7 @@ from gateway.cli.errors import PreparationError
 from gateway.server.child_process import begin_child
 from gateway.server.errors import StartCancelledError
 from gateway.server.file_limit import raise_file_limit
-from gateway.server.listening_socket import listen
+from gateway.server.listening_socket import listen, listen_for_metrics
 from gateway.server.supervisor import Supervisor
 from gateway.settings import Settings
 from gateway.telemetry.logs import configure_logging, log
@@ -32,9 +32,13 @@ def serve(host: str | None, port: int | None, workers: int | None) -> None:
     settings = with_secret_key(read_settings(host=host, port=port, workers=workers))
     sock = listen(settings.host, settings.port, settings.heartbeat_seconds)
     settings = replace(settings, port=sock.getsockname()[1])
-    admin_sock = None
+    more_socks = {}
     if settings.admin == "on" and settings.admin_port:
-        admin_sock = listen(settings.admin_host or settings.host, settings.admin_port, settings.heartbeat_seconds)
+        more_socks["--admin-fd"] = listen(
+            settings.admin_host or settings.host, settings.admin_port, settings.heartbeat_seconds
+        )
+    if settings.metrics_port:
+        more_socks["--metrics-fd"] = listen_for_metrics(settings)
     supervisor = Supervisor(settings)
     supervisor.acquire_data()
     supervisor.handle_signals()
@@ -54,7 +58,7 @@ def serve(host: str | None, port: int | None, workers: int | None) -> None:
         supervisor.start_store()
         _prepare_in_child(settings, supervisor)
         _announce_in_child(settings, supervisor)
-        supervisor.serve(sock, admin_sock)
+        supervisor.serve(sock, more_socks)
     except StartCancelledError:
         pass
     finally:
@@ -66,7 +70,8 @@ def serve(host: str | None, port: int | None, workers: int | None) -> None:
 @click.option("--fd", type=int, required=True)
 @click.option("--ready-fd", type=int, required=True)
 @click.option("--admin-fd", type=int)
-def worker(fd: int, ready_fd: int, admin_fd: int | None) -> None:
+@click.option("--metrics-fd", type=int)
+def worker(fd: int, ready_fd: int, admin_fd: int | None, metrics_fd: int | None) -> None:
     """Serve on inherited sockets, and report readiness on a pipe; `serve` starts this."""
     from gateway.app import Worker
     from gateway.cli.bootstrap import restore
@@ -78,7 +83,8 @@ def worker(fd: int, ready_fd: int, admin_fd: int | None) -> None:
     signal.signal(signal.SIGTERM, _exit)
     restart = partial(_restart_workers, os.getppid())
     sockets = [socket.socket(fileno=each) for each in (fd, admin_fd) if each is not None]
-    Worker(settings, partial(restore, settings), restart).server(ready_fd).run(sockets)
+    metrics_sock = socket.socket(fileno=metrics_fd) if metrics_fd is not None else None
+    Worker(settings, partial(restore, settings), restart, metrics_sock).server(ready_fd).run(sockets)
 
 
 def _restart_workers(supervisor: int) -> None:

@@ -416,6 +416,15 @@ class Blame:
         return not self.dead and not self.doubted
 
 
+class LaneState(Enum):
+    """Whether a lane sends."""
+
+    RUNNING = "running"
+    THROTTLED = "throttled"
+    FAILING = "failing"
+    PARKED = "parked"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LaneStatus:
     """A lane as metrics and operators see it. Times are unix milliseconds, 0 for never.
@@ -432,6 +441,18 @@ class LaneStatus:
     is_open: bool = False
     parked: str = ""
     parked_ms: int = 0
+
+    def state(self, now_ms: float) -> LaneState:
+        """Return whether the lane sends at a time."""
+        if self.parked:
+            return LaneState.PARKED
+        if self.is_open:
+            return LaneState.FAILING
+        return LaneState.THROTTLED if self.not_before_ms > now_ms else LaneState.RUNNING
+
+    def lag_seconds(self, now_ms: float) -> float:
+        """Return for how long the first user is due, 0 if none is."""
+        return max(0.0, (now_ms - self.first_due_ms) / 1000) if self.first_due_ms else 0.0
 
 
 class Reservation(NamedTuple):

@@ -4,6 +4,7 @@ import errno
 import socket
 
 from gateway.server.errors import SupervisorError
+from gateway.settings import Settings
 
 SILENT_HEARTBEATS = 2.5
 """The time, in heartbeats, after which a peer that acknowledges nothing is disconnected."""
@@ -31,6 +32,11 @@ def listen(host: str, port: int, heartbeat_seconds: float) -> socket.socket:
         raise SupervisorError(_not_listening(host, port, problem)) from None
     sock.set_inheritable(True)
     return sock
+
+
+def listen_for_metrics(settings: Settings) -> socket.socket:
+    """Open the socket of metrics, if they have their own. Raises SupervisorError."""
+    return listen(settings.metrics_host or settings.host, settings.metrics_port, settings.heartbeat_seconds)
 
 
 def _not_listening(host: str, port: int, problem: Exception) -> str:

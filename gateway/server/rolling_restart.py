@@ -31,6 +31,12 @@ class RollingRestart:
         """The workers outside the pool: old ones that are ending, and a new one that does not serve yet."""
         return [*self._ending, *([self._successor] if self._successor else [])]
 
+    @property
+    def extra_by_word(self) -> dict[str, WorkerProcess]:
+        """The same workers by what they do. Only one is replaced at a time."""
+        ending = {"ending": self._ending[0]} if self._ending else {}
+        return ending | ({"starting": self._successor} if self._successor else {})
+
     def request(self) -> None:
         """Start a restart, or another one once the current one is done."""
         self._requested = True

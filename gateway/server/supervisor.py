@@ -11,6 +11,7 @@ import signal
 import socket
 import subprocess
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 
 from gateway.server.data_directory import DataDirectory
@@ -20,11 +21,14 @@ from gateway.server.valkey.keeper import ValkeyKeeper
 from gateway.server.worker_pool import DeliveryPool, WorkerPool
 from gateway.settings import Settings
 from gateway.telemetry.logs import log
+from gateway.telemetry.process_table import ProcessTable, ProcessTableFile
 
 POLL_SECONDS = 0.1
 
 STOP_GRACE_SECONDS = 10.0
 """The time beyond the drain time that a worker has to end before it is killed."""
+
+_NO_SOCKETS: Mapping[str, socket.socket] = {}
 
 
 class Supervisor:
@@ -73,29 +77,31 @@ class Supervisor:
         """Whether a signal to stop was received."""
         return self._stop_signal is not None
 
-    def serve(self, sock: socket.socket, admin_sock: socket.socket | None = None) -> None:
-        """Run the workers until SIGTERM or SIGINT, on one socket, and on another one if the dashboard has its own.
+    def serve(self, sock: socket.socket, more_socks: Mapping[str, socket.socket] = _NO_SOCKETS) -> None:
+        """Run the workers until SIGTERM or SIGINT, on one socket, and on those of `more_socks`, see `WorkerPool`.
 
         Raises SupervisorError when they cannot run.
         """
-        pool = WorkerPool(self._settings, sock, self._started_at, self._stopping, admin_sock)
+        pool = WorkerPool(self._settings, sock, self._started_at, self._stopping, more_socks)
         pools = [pool]
         if self._settings.delivery_workers:
             pools.append(DeliveryPool(self._settings, pool, self._started_at, self._stopping))
         end_seconds = self._settings.drain_seconds + STOP_GRACE_SECONDS
         restarts = [RollingRestart(each, end_seconds, self._stopping) for each in pools]
+        table = ProcessTableFile(pool.metrics.path)
         try:
             for each in pools:
                 if not self.stop_requested:
                     each.start()
             while not self.stop_requested:
+                table.write(self._processes(pools, restarts))
                 time.sleep(POLL_SECONDS)
                 self._check(pools, restarts)
             log.info("stopping", signal=signal.Signals(self._stop_signal or signal.SIGTERM).name)
         finally:
             sock.close()
-            if admin_sock is not None:
-                admin_sock.close()
+            for each_sock in more_socks.values():
+                each_sock.close()
             workers = [worker for each in pools for worker in each.workers]
             workers += [worker for restart in restarts for worker in restart.extra_workers]
             _stop([*(worker.process for worker in workers), *self._helpers], end_seconds)
@@ -113,6 +119,21 @@ class Supervisor:
         for restart in restarts:
             restart.step()
         self._helpers = [helper for helper in self._helpers if helper.poll() is None]
+
+    def _processes(self, pools: list[WorkerPool], restarts: list[RollingRestart]) -> ProcessTable:
+        """Return the processes of this gateway, for its metrics."""
+        processes = {"supervisor": os.getpid()}
+        if self._valkey is not None and (pid := self._valkey.pid) is not None:
+            processes["valkey"] = pid
+        for pool, restart in zip(pools, restarts, strict=True):
+            for number, worker in enumerate(pool.workers, 1):
+                if worker.restart_at is None:
+                    processes[f"{pool.kind}-{number}"] = worker.process.pid
+            processes |= {f"{pool.kind}-{word}": each.process.pid for word, each in restart.extra_by_word.items()}
+        started_again = {pool.kind: pool.restarts for pool in pools}
+        if self._valkey is not None:
+            started_again["valkey"] = self._valkey.restarts
+        return ProcessTable(processes, {pool.kind: pool.count for pool in pools}, started_again)
 
     def _on_signal(self, number: int, frame: object) -> None:
         self._stop_signal = number

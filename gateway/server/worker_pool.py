@@ -7,7 +7,7 @@ deaths never end it.
 import os
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from gateway.server.errors import SupervisorError
 from gateway.server.restart_pauses import MAX_PAUSE_SECONDS, RestartPauses
@@ -20,6 +20,8 @@ EARLY_SECONDS = 5.0
 EARLY_DEATHS = 5
 """The start has failed if no worker has ever served, and this many in a row died within EARLY_SECONDS."""
 
+_NO_SOCKETS: Mapping[str, socket.socket] = {}
+
 
 class WorkerPool:
     """The workers on one listening socket. Call `start`, then `check` several times a second, then `close`."""
@@ -27,8 +29,11 @@ class WorkerPool:
     prefix = ""
     """Begins the names of log lines about the processes."""
 
-    _admin_fd: int | None = None
-    """The listening socket of the dashboard, if it has its own."""
+    kind = "gateway"
+    """Begins the names of the processes in metrics."""
+
+    _more_fds: Mapping[str, int] = {}
+    """The listening sockets of the dashboard and of metrics if they have their own, by the option of the worker."""
 
     def __init__(
         self,
@@ -36,18 +41,17 @@ class WorkerPool:
         sock: socket.socket,
         started_at: float,
         stopping: Callable[[], bool],
-        admin_sock: socket.socket | None = None,
+        more_socks: Mapping[str, socket.socket] = _NO_SOCKETS,
     ):
         """Create the pool without workers. Raises SupervisorError when there is no room for the workers' metrics.
 
         `started_at` is when the gateway began to start, in monotonic seconds. `stopping` returns whether the gateway is
-        stopping. No worker is started after that.
+        stopping. No worker is started after that. `more_socks` are the listening sockets of the dashboard and of
+        metrics if they have their own, by the option of the worker.
         """
-        processes = settings.workers + settings.delivery_workers
-        self.metrics = _metrics_directory(settings) if processes > 1 else None
+        self.metrics = _metrics_directory(settings)
         self._prepare(settings, settings.workers, sock.fileno(), started_at, stopping)
-        if admin_sock is not None:
-            self._admin_fd = admin_sock.fileno()
+        self._more_fds = {option: each.fileno() for option, each in more_socks.items()}
 
     def _prepare(
         self,
@@ -65,8 +69,14 @@ class WorkerPool:
         self._pauses = RestartPauses()
         self._early_deaths = 0
         self._served = False
+        self.restarts = 0
         self._environment = _environment(settings, self.metrics)
         self.workers: list[WorkerProcess] = []
+
+    @property
+    def count(self) -> int:
+        """The number of workers that are to run."""
+        return self._count
 
     @property
     def alive(self) -> list[WorkerProcess]:
@@ -83,7 +93,7 @@ class WorkerPool:
 
     def start_worker(self) -> WorkerProcess:
         """Start a worker that does not belong to the pool yet. Raises OSError."""
-        return WorkerProcess(self._environment, self._fd, self._admin_fd)
+        return WorkerProcess(self._environment, self._fd, self._more_fds)
 
     def replace(self, old: WorkerProcess, new: WorkerProcess) -> None:
         """Put a worker that `start_worker` started in the place of another one."""
@@ -92,8 +102,7 @@ class WorkerPool:
     def release(self, worker: WorkerProcess) -> None:
         """Release what was kept for a worker that has ended."""
         worker.close()
-        if self.metrics is not None:
-            self.metrics.forget(worker.process.pid)
+        self.metrics.forget(worker.process.pid)
 
     def check(self) -> None:
         """Log workers that have begun to serve, and replace those that have died. Raises SupervisorError."""
@@ -108,14 +117,14 @@ class WorkerPool:
             elif now >= worker.restart_at:
                 try:
                     self.workers[index] = self.start_worker()
+                    self.restarts += 1
                 except OSError as problem:  # too little memory, or too many processes
                     worker.restart_at = now + MAX_PAUSE_SECONDS
                     log.error(f"{self.prefix}worker_not_started", reason=str(problem), pause_seconds=MAX_PAUSE_SECONDS)
 
     def close(self) -> None:
         """Remove the workers' metrics. All workers must have ended."""
-        if self.metrics is not None:
-            self.metrics.remove()
+        self.metrics.remove()
 
     def _log_ready(self) -> None:
         for worker in self.workers:
@@ -152,6 +161,7 @@ class DeliveryPool(WorkerPool):
     """The processes that deliver, beside the workers of a pool, whose metrics they share."""
 
     prefix = "delivery_"
+    kind = "delivery"
 
     def __init__(self, settings: Settings, beside: WorkerPool, started_at: float, stopping: Callable[[], bool]):
         """Create the pool without processes."""
@@ -175,17 +185,14 @@ def _metrics_directory(settings: Settings) -> MetricsDirectory:
         raise SupervisorError(f"there is no room for metrics in {settings.data_dir}: {problem}") from None
 
 
-def _environment(settings: Settings, metrics: MetricsDirectory | None) -> dict[str, str]:
+def _environment(settings: Settings, metrics: MetricsDirectory) -> dict[str, str]:
     """Return the environment of the workers: this process's, with the settings that this process decided."""
-    environment = {
+    return {
         **os.environ,
         variable("secret_key"): settings.secret_key,
         variable("data_dir"): str(settings.data_dir.absolute()),
         variable("host"): settings.host,
         variable("port"): str(settings.port),
+        # In place of a directory that the environment sets, which may contain metrics of other programs.
+        "PROMETHEUS_MULTIPROC_DIR": str(metrics.path),
     }
-    # A directory that the environment sets may contain metrics of other programs.
-    environment.pop("PROMETHEUS_MULTIPROC_DIR", None)
-    if metrics is not None:
-        environment["PROMETHEUS_MULTIPROC_DIR"] = str(metrics.path)
-    return environment

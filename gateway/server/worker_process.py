@@ -12,14 +12,16 @@ from gateway.server.child_process import begin_child
 WORKER_COMMAND = [sys.executable, "-m", "gateway", "worker"]
 DELIVERY_COMMAND = [sys.executable, "-m", "gateway", "deliver"]
 
+_NO_SOCKETS: Mapping[str, int] = {}
+
 
 class WorkerProcess:
     """One worker process, or one that delivers. Call `close` once it has ended."""
 
-    def __init__(self, environment: Mapping[str, str], fd: int | None, admin_fd: int | None = None):
+    def __init__(self, environment: Mapping[str, str], fd: int | None, more_fds: Mapping[str, int] = _NO_SOCKETS):
         """Start the worker on the listening socket `fd`, or without one a process that delivers.
 
-        `admin_fd` is the listening socket of the dashboard, if it has its own.
+        `more_fds` are other listening sockets, by the option of the worker.
         Raises OSError when the process cannot be created.
         """
         self.started_at = time.monotonic()
@@ -31,9 +33,9 @@ class WorkerProcess:
         self._ready, ready_write = os.pipe()
         os.set_blocking(self._ready, False)
         command = DELIVERY_COMMAND if fd is None else [*WORKER_COMMAND, "--fd", str(fd)]
-        if admin_fd is not None:
-            command = [*command, "--admin-fd", str(admin_fd)]
-        inherited = [each for each in (fd, admin_fd, ready_write) if each is not None]
+        for option, more in more_fds.items():
+            command = [*command, option, str(more)]
+        inherited = [each for each in (fd, *more_fds.values(), ready_write) if each is not None]
         try:
             self.process = subprocess.Popen(
                 [*command, "--ready-fd", str(ready_write)],

@@ -4,12 +4,10 @@ With several workers, prometheus_client reads PROMETHEUS_MULTIPROC_DIR when this
 it in the environment of the workers.
 """
 
-import os
+from prometheus_client import Counter, Gauge, Histogram
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
-from prometheus_client.multiprocess import MultiProcessCollector
-
-from gateway.telemetry import logs, tallies
+from gateway.telemetry import logs
+from gateway.telemetry.tallies import REQUEST_BOUNDS
 
 CONNECTIONS = Gauge("inbox_connections", "Open live connections.", ["transport"], multiprocess_mode="livesum")
 SUBSCRIBED_USERS = Gauge("inbox_subscribed_users", "Users with an open connection.", multiprocess_mode="livesum")
@@ -41,8 +39,8 @@ STORE_PROBLEM = Gauge(
 TASK_FAILURES = Counter("inbox_task_failures", "Times a long-running task failed and was started again.", ["task"])
 PROBE_SECONDS = Gauge(
     "inbox_pubsub_delay_seconds",
-    "Time that the last probe message took through Redis pub/sub.",
-    multiprocess_mode="max",
+    "Time that the last probe message took through Redis pub/sub, of the process with the longest.",
+    multiprocess_mode="livemax",
 )
 RATE_LIMITED = Counter(
     "inbox_rate_limited", "Calls refused because the caller's limit per minute was used up.", ["kind"]
@@ -59,7 +57,7 @@ USERS_SWEPT = Counter("inbox_users_swept", "Users whose inboxes sweeps checked."
 ACTIVE_USERS = Gauge(
     "inbox_active_users",
     "Users of all projects who were active in this calendar month, within 0.81 %; at most a minute old.",
-    multiprocess_mode="mostrecent",
+    multiprocess_mode="livemostrecent",
 )
 UNCOUNTED_ACTIVE_USERS = Counter(
     "inbox_uncounted_active_users",
@@ -123,17 +121,13 @@ RESPONSES_GIVEN_UP = Counter(
     "inbox_answers_given_up", "Responses cut off because too many bytes were pending for clients that read slowly."
 )
 REQUESTS = Counter("inbox_http_requests", "REST requests.", ["operation", "status"])
+REQUEST_SECONDS = Histogram(
+    "inbox_http_request_seconds",
+    "Time from the start of an operation until its response, by route, method, and class of the status such as `2xx`.",
+    ["route", "method", "status"],
+    buckets=REQUEST_BOUNDS,
+)
 REFUSED = Counter("inbox_http_refused", "Requests that were not valid HTTP, or were too large.", ["status"])
-
-
-def metrics_text() -> bytes:
-    """Return all metrics in Prometheus' text format, summed over the workers of this gateway."""
-    tallies.collect()
-    if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
-        registry = CollectorRegistry()
-        MultiProcessCollector(registry)  # type: ignore[no-untyped-call] # the library's constructor has no types
-        return generate_latest(registry)
-    return generate_latest()
 
 
 def configure_logging(level: str) -> None:

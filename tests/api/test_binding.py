@@ -9,6 +9,7 @@ from gateway.domain.outbound import OPERATOR
 from gateway.domain.proxy import Proxies
 from gateway.runtime.outbound import OutboundHttp
 from gateway.sending.outbox import OutboxSender
+from gateway.server.metrics_page import MetricsPage
 from gateway.settings import Settings
 from gateway.store.activity import ActiveUsers
 from gateway.store.channel_tokens import ChannelTokenStore
@@ -30,6 +31,7 @@ from gateway.store.projects import ProjectStore
 from gateway.store.redis.client import FunctionClient
 from gateway.store.redis.subscriber import Subscriber
 from gateway.store.redis.topology import Topology
+from gateway.store.store_metrics import StoreMetrics
 from gateway.store.tokens import TokenStore
 from gateway.store.webhook_endpoints import WebhookEndpointStore
 from gateway.store.webhook_lanes import WebhookLanes
@@ -77,6 +79,7 @@ async def test_a_worker_binds_every_row_in_the_order_of_the_table_and_admits_eve
         connection_tails=ConnectionTails(Subscriber(client, "w"), lambda project_id: None),
         questions=PresenceQuestions(client, Subscriber(client, "w"), "w"),
         not_ready=lambda: "",
+        read_metrics=MetricsPage(StoreMetrics(client), "gateway-1").read,
         new_epoch=lambda: "e",
     )
     bound = [operation.row for operation in builder.operations()]

@@ -1,5 +1,6 @@
 """Routes, states and records of deliveries."""
 
+from typing import Any
 from uuid import uuid4
 
 import msgspec
@@ -10,6 +11,9 @@ from gateway.domain.delivery import (
     DeliveryState,
     EntryId,
     EntryRecord,
+    Lane,
+    LaneState,
+    LaneStatus,
     OutboxPlan,
     Route,
     SkipReason,
@@ -20,7 +24,7 @@ from gateway.domain.delivery import (
     routes_of,
     skipped,
 )
-from gateway.domain.ids import UserId
+from gateway.domain.ids import ProjectId, UserId
 from gateway.domain.notification import ItemId
 from gateway.domain.preferences import Channel
 
@@ -78,3 +82,24 @@ def test_nobody_is_blamed_without_a_destination_that_failed() -> None:
     assert Blame(arrived=3).is_empty
     assert not Blame(arrived=0, dead=[UserId("u")]).is_empty
     assert not Blame(arrived=0, doubted=[UserId("u")]).is_empty
+
+
+@pytest.mark.parametrize(
+    ("more", "state"),
+    [
+        ({}, LaneState.RUNNING),
+        ({"not_before_ms": 5_001}, LaneState.THROTTLED),
+        ({"not_before_ms": 5_000}, LaneState.RUNNING),
+        ({"not_before_ms": 5_001, "is_open": True}, LaneState.FAILING),
+        ({"is_open": True, "parked": "a wrong key"}, LaneState.PARKED),
+    ],
+)
+def test_a_lane_runs_unless_something_holds_it_back(more: dict[str, Any], state: LaneState) -> None:
+    lane = Lane(ProjectId("1"), Route.EMAIL)
+    assert LaneStatus(lane=lane, waiting=1, first_due_ms=1_000, **more).state(5_000) is state
+
+
+def test_a_lane_is_late_since_its_first_user_is_due() -> None:
+    lane = Lane(ProjectId("1"), Route.EMAIL)
+    lags = [LaneStatus(lane=lane, waiting=1, first_due_ms=due).lag_seconds(5_000) for due in (1_000, 9_000, 0)]
+    assert lags == [4.0, 0.0, 0.0]

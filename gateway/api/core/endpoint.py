@@ -1,6 +1,7 @@
 """Endpoints, called by the router and the HTTP ingress. They turn errors into responses, and log and count requests."""
 
 import time
+from bisect import bisect_left
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
@@ -21,8 +22,8 @@ from gateway.domain.proxy import Proxies
 from gateway.domain.unknown_names import UnknownName
 from gateway.store.redis.client import StoreUnavailableError
 from gateway.telemetry.logs import caller, log
-from gateway.telemetry.metrics import REQUESTS
-from gateway.telemetry.tallies import Tally
+from gateway.telemetry.metrics import REQUEST_SECONDS, REQUESTS
+from gateway.telemetry.tallies import REQUEST_BOUNDS, RequestTally
 
 _NO_STORE = (b"cache-control", b"no-store")
 """Nearly every response contains an inbox or a secret, or is soon outdated. Files have a header of their own."""
@@ -55,7 +56,7 @@ class Endpoint:
         self._is_public = row.caller is PUBLIC
         self._is_logged = context.access_log and not self._is_public
         self._logged = LoggedRequests(row.method, row.path)
-        self._counts: dict[int, Tally] = {}
+        self._counts: dict[int, RequestTally] = {}
         self.method = row.method
         self.path = row.path
         self.caller = row.caller
@@ -76,9 +77,10 @@ class Endpoint:
         finally:
             if request.release_body is not None:
                 request.release_body()
-        self._finish(request, response)
+        seconds = time.perf_counter() - started
+        self._finish(request, response, seconds)
         if self._is_logged:
-            self._log(request, response.status_code, (time.perf_counter() - started) * 1000)
+            self._log(request, response.status_code, seconds * 1000)
         return response
 
     async def _refusal(self, request: ApiRequest, problem: Exception) -> Response:
@@ -105,17 +107,22 @@ class Endpoint:
                 log.error("request_failed", operation=self._label, exc_info=problem)
                 return error_response(api_error(ErrorCode.INTERNAL_ERROR))
 
-    def _finish(self, request: ApiRequest, response: Response) -> None:
-        """Add the headers that all operations have in common to a response, and count it."""
+    def _finish(self, request: ApiRequest, response: Response, seconds: float) -> None:
+        """Add the headers that all operations have in common to a response, and count it with its time."""
         if request.unknown_names is not None:
             self._warn(request, response, request.unknown_names)
         if not self._is_public or "cache-control" not in response.headers:
             response.raw_headers.append(_NO_STORE)
         status = response.status_code
-        count = self._counts.get(status)
-        if count is None:
-            count = self._counts[status] = Tally(REQUESTS.labels(self._label, str(status)))
-        count.value += 1
+        tally = self._counts.get(status)
+        if tally is None:
+            tally = self._counts[status] = self._tally(status)
+        tally.buckets[bisect_left(REQUEST_BOUNDS, seconds)] += 1
+        tally.seconds += seconds
+
+    def _tally(self, status: int) -> RequestTally:
+        times = REQUEST_SECONDS.labels(self.path, self.method, f"{status // 100}xx")
+        return RequestTally(REQUESTS.labels(self._label, str(status)), times)
 
     def _warn(self, request: ApiRequest, response: Response, unknown: list[UnknownName]) -> None:
         response.headers[UNKNOWN_HEADER] = header_value(unknown)

@@ -1,6 +1,6 @@
 """Probes and metrics of a worker."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -12,8 +12,8 @@ from gateway.api.core.call import PUBLIC, PublicCall
 from gateway.api.core.operation import Operation
 from gateway.api.core.responses import json_response
 from gateway.api.core.schema import ResponseSpec
-from gateway.domain.errors import ErrorCode
-from gateway.telemetry.metrics import metrics_text
+from gateway.domain.readiness import readiness
+from gateway.telemetry.exposition import MetricsText
 
 
 class Health(msgspec.Struct):
@@ -43,10 +43,12 @@ METRICS = ResponseSpec(200, "The metrics", media_type="text/plain")
 class HealthResource:
     """The probes and the metrics.
 
-    `not_ready` returns the reason why the worker should receive no traffic now, "" if there is none.
+    `not_ready` returns the reason why the worker should receive no traffic now, "" if there is none. `read_metrics`
+    returns the metrics for an Accept header.
     """
 
     not_ready: Callable[[], str]
+    read_metrics: Callable[[str], Awaitable[MetricsText]]
 
     async def healthz(self, call: PublicCall) -> Response:
         """Return 200 whenever the process can respond: a liveness probe. It does not use Redis."""
@@ -56,14 +58,17 @@ class HealthResource:
         """Return 200 if this worker should get traffic, 503 while it drains or cannot use Redis: a readiness probe."""
         reason = self.not_ready()
         if not reason:
-            return json_response({"status": "ready"})
-        kind = next((code.kind for code in ErrorCode if code.kind.code == reason), None)
-        explanation = {"message": f"{kind.message}. {kind.suggestion}"} if kind is not None else {}
-        return json_response({"status": "not ready", "reason": reason, **explanation}, 503, {"Retry-After": "1"})
+            return json_response(readiness(reason))
+        return json_response(readiness(reason), 503, {"Retry-After": "1"})
 
     async def metrics(self, call: PublicCall) -> Response:
-        """Return the metrics of all workers of this node in the Prometheus text format."""
-        return Response(metrics_text(), media_type="text/plain; version=0.0.4; charset=utf-8")
+        """Return the metrics of all processes of this node, and of Redis, in the text format of Prometheus.
+
+        A client whose `Accept` header prefers `application/openmetrics-text` gets OpenMetrics 1.0. If
+        `INBOX_METRICS_PORT` is set, the metrics are on that port alone.
+        """
+        text = await self.read_metrics(call.request.headers.get("accept", ""))
+        return Response(text.body, headers={"Content-Type": text.content_type})
 
 
 OPERATIONS = [

@@ -3,7 +3,6 @@
 import time
 from collections.abc import Container
 from dataclasses import dataclass
-from enum import Enum
 
 import msgspec
 from starlette.responses import Response
@@ -24,15 +23,6 @@ from gateway.store.project_events import ProjectEvents
 TAG = "Deliveries"
 
 _NAMES = {route.name.lower(): route for route in Route}
-
-
-class LaneState(Enum):
-    """Whether a lane sends."""
-
-    RUNNING = "running"
-    THROTTLED = "throttled"
-    FAILING = "failing"
-    PARKED = "parked"
 
 
 class DeliveryLane(msgspec.Struct):
@@ -109,24 +99,14 @@ class DeliveryLanesResource:
 def shown(status: LaneStatus, now: float, saved: Container[str] = ()) -> DeliveryLane:
     """Return a lane as responses have it. `now` is the unix time in seconds, `saved` names the integrations."""
     route, now_ms = status.lane.route, now * 1000
-    is_throttled = status.not_before_ms > now_ms
-    state = (
-        LaneState.PARKED
-        if status.parked
-        else LaneState.FAILING
-        if status.is_open
-        else LaneState.THROTTLED
-        if is_throttled
-        else LaneState.RUNNING
-    )
     return DeliveryLane(
         lane=route.name.lower(),
         channel=route.channel.value if route.channel is not None else "webhook",
-        state=state.value,
+        state=status.state(now_ms).value,
         waiting=status.waiting,
-        lag_seconds=max(0, int((now_ms - status.first_due_ms) / 1000)) if status.first_due_ms else 0,
+        lag_seconds=int(status.lag_seconds(now_ms)),
         first_due_at=_time(status.first_due_ms),
-        not_before=_time(status.not_before_ms) if is_throttled else None,
+        not_before=_time(status.not_before_ms) if status.not_before_ms > now_ms else None,
         failures=status.failures,
         reason=status.parked or None,
         parked_at=_time(status.parked_ms),

@@ -86,6 +86,11 @@ class BundledValkey:
             self.stop()
             raise
 
+    @property
+    def pid(self) -> int | None:
+        """The process id of the server, None while it does not run."""
+        return self._process.pid if self._process is not None and self._process.poll() is None else None
+
     def poll(self) -> int | None:
         """Return the exit code of a server that has ended, None while it runs."""
         return self._process.poll() if self._process else None

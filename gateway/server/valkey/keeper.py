@@ -29,6 +29,13 @@ class ValkeyKeeper:
         self._started_at = 0.0
         self._restart_at: float | None = None
         self._failures = 0
+        self.restarts = 0
+        """How often the server was started again after it had ended."""
+
+    @property
+    def pid(self) -> int | None:
+        """The process id of the server, None while it does not run."""
+        return self._valkey.pid
 
     def start(self) -> None:
         """Start the server. Raises BundledValkeyError or DataDirectoryError."""
@@ -62,6 +69,7 @@ class ValkeyKeeper:
     def _restart(self) -> None:
         try:
             self.start()
+            self.restarts += 1
         except StartCancelledError:
             return
         except UnrepairableError as problem:

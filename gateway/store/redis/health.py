@@ -1,16 +1,24 @@
-"""How the Redis servers are, for the dashboard: what each reports of itself, without the judgement of `diagnosis`."""
+"""How the Redis servers are, for the dashboard and the metrics.
 
+This is what each reports of itself, without the judgement of `diagnosis`.
+"""
+
+import re
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from gateway.store.redis.client import FunctionClient
 from gateway.store.redis.problems import StoreUnavailableError
+
+_REPLICA = re.compile(r"slave\d+")
+_OFFSET = re.compile(r"\boffset=(\d+)")
 
 
 class ServerHealth(NamedTuple):
     """What a server reports. Sizes are bytes; `max_memory` is 0 without a limit. Times are seconds.
 
     `problem` says why nothing is known, "" if it replied. `persistence` is `aof`, `rdb` or `none`, and `is_saving_well`
-    false after a write to the disk failed.
+    false after a write to the disk failed. `replica_lag` is how many bytes the replica that is furthest behind lacks.
     """
 
     name: str
@@ -27,6 +35,7 @@ class ServerHealth(NamedTuple):
     commands_per_second: int = 0
     persistence: str = ""
     is_saving_well: bool = True
+    replica_lag: int = 0
 
 
 async def server_healths(client: FunctionClient) -> list[ServerHealth]:
@@ -69,4 +78,12 @@ def read_health(name: str, info: str) -> ServerHealth:
         commands_per_second=number("instantaneous_ops_per_sec"),
         persistence="aof" if has_aof else "rdb" if number("rdb_last_save_time") else "none",
         is_saving_well=states == ("ok", "ok"),
+        replica_lag=_replica_lag(fields),
     )
+
+
+def _replica_lag(fields: Mapping[str, str]) -> int:
+    written = fields.get("master_repl_offset", "")
+    lines = (text for key, text in fields.items() if _REPLICA.fullmatch(key))
+    received = [int(found[1]) for line in lines if (found := _OFFSET.search(line))]
+    return max(0, int(written) - min(received)) if written.isdigit() and received else 0
