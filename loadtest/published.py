@@ -4,6 +4,7 @@ Their data is stored in docs/performance.json, so that a test can generate them 
 """
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from loadtest import goals, plots, report
@@ -52,12 +53,21 @@ def written(result: Result) -> str:
 
 def block(result: Result) -> str:
     """Return the text between the marks of the page: the goals, the plots, all figures and how to read them."""
-    aimed_at = [verdict for verdict in goals.judge(result["rows"]) if verdict.is_met is not None]
-    parts = ["## Goals", report.where(result), report.table(*goals.table(aimed_at))]
-    parts += ["## Plots", *(f"![{_ALT[name]}](images/performance-{name}.svg)" for name in drawings(result))]
-    parts += ["## All figures", *(report.table(*content) for _, content in report.summaries(result["rows"]))]
+    verdicts = goals.judge(result["rows"])
+    aimed_at = [verdict for verdict in verdicts if verdict.is_met is not None]
+    only_shown = [verdict for verdict in verdicts if verdict.is_met is None]
+    parts = [report.where(result), "## Beside other servers", _table(aimed_at, compared=True)]
+    parts += [f"![{_ALT[name]}](images/performance-{name}.svg)" for name in drawings(result)]
+    parts += ["## Promises that others do not make", _table(aimed_at, compared=False)]
+    parts += ["## Servers in detail", report.table(*report.servers(result["rows"]))]
+    parts += ["## Without a goal", _table(only_shown, compared=True), _table(only_shown, compared=False)]
     parts += ["## How to read them", "\n".join(f"- {line}" for line in report.how_to_read(result["machine"]))]
     return "\n\n".join(parts) + "\n"
+
+
+def _table(verdicts: Sequence[goals.Verdict], *, compared: bool) -> str:
+    """Return the table of the verdicts at places where peers were measured, or were not."""
+    return report.table(*goals.table([verdict for verdict in verdicts if bool(verdict.peers) == compared]))
 
 
 def drawings(result: Result) -> dict[str, str]:

@@ -106,12 +106,13 @@ def summaries(rows: Sequence[Row]) -> list[tuple[str, Table]]:
     """Return the table of the goals and that of the servers, with their titles, without empty ones."""
     found = [
         ("Goals and measurements", goals.table(goals.judge(rows))),
-        ("Side by side", _servers(rows)),
+        ("Side by side", servers(rows)),
     ]
     return [(title, content) for title, content in found if content[1]]
 
 
-def _servers(rows: Sequence[Row]) -> Table:
+def servers(rows: Sequence[Row]) -> Table:
+    """Return the table of the servers, ours first."""
     head = [
         "server",
         "transport",
@@ -258,7 +259,7 @@ def _page(result: Result) -> str:
             f"<h1>What the inbox gateway costs</h1><p>{escape(where(result))}</p>",
             *(f"<p>{escape(note)}</p>" for note in [*result["notes"], *missing, *result["errors"]]),
             *summary,
-            *(chart.svg() for chart in [*plots.of_servers(rows).values(), *plots.of_ourselves(rows)]),
+            *(chart.svg() for chart in [*plots.ofservers(rows).values(), *plots.of_ourselves(rows)]),
             "<ul>" + "".join(f"<li>{escape(line)}</li>" for line in how_to_read(result["machine"])) + "</ul>",
             *details,
             "</html>",
