@@ -259,7 +259,7 @@ def _page(result: Result) -> str:
             f"<h1>What the inbox gateway costs</h1><p>{escape(where(result))}</p>",
             *(f"<p>{escape(note)}</p>" for note in [*result["notes"], *missing, *result["errors"]]),
             *summary,
-            *(chart.svg() for chart in [*plots.ofservers(rows).values(), *plots.of_ourselves(rows)]),
+            *(chart.svg() for chart in [*plots.of_servers(rows).values(), *plots.of_ourselves(rows)]),
             "<ul>" + "".join(f"<li>{escape(line)}</li>" for line in how_to_read(result["machine"])) + "</ul>",
             *details,
             "</html>",
