@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run web clients check test browsers channels conformance docs fuzz loadtest image image-test charts install install-dev lock clean
+.PHONY: run web clients check test browsers channels conformance docs fuzz loadtest image image-test charts release installers install install-dev lock clean
 
 run: install
 	@$(BIN)/inbox-gateway serve
@@ -74,6 +74,20 @@ image-test: .venv/installed-dev
 	@sh tests/packages/system.sh
 	$(BIN)/pytest -q -rs tests/packages/test_image.py
 
+# What a release consists of, in build/release: the source distribution, the wheel, the chart, the bill of materials
+# (CycloneDX) and their checksums. The same commit makes the same bytes. docs/production/releases.md
+release: .venv/installed .venv-release/installed
+	$(BIN)/python -m release build
+
+# The wheel by pip, pipx and uvx, each in a home of its own.
+installers: .venv/installed-dev .venv-release/installed
+	$(BIN)/pytest -q -rs tests/packages/test_installers.py
+
+.venv-release/installed: release/tools.lock
+	$(PYTHON) -m venv .venv-release
+	@.venv-release/bin/pip --disable-pip-version-check --quiet $(LOCKED) --requirement release/tools.lock
+	@touch $@
+
 # The Helm chart, rendered by Helm and validated by the schemas of Kubernetes. Their libraries take 400 MB, in .venv-charts.
 charts: .venv/installed-dev
 	@$(PYTHON) -m venv .venv-charts && .venv-charts/bin/pip --disable-pip-version-check $(LOCKED) --quiet \
@@ -125,7 +139,8 @@ lock:
 		| .venv-lock/bin/$(LOCK) --annotation-style line --constraint requirements-dev.lock --output-file requirements-$$extra.lock - || exit 1; \
 	done
 	.venv-lock/bin/$(LOCK) --allow-unsafe --annotation-style line --output-file tests/packages/charts.lock tests/packages/charts.in
+	.venv-lock/bin/$(LOCK) --allow-unsafe --annotation-style line --output-file release/tools.lock release/tools.in
 	rm -rf .venv-lock
 
 clean:
-	rm -rf .venv .venv-charts data build gateway/web/node_modules clients/node_modules clients/dist
+	rm -rf .venv .venv-charts .venv-release data build gateway/web/node_modules clients/node_modules clients/dist

@@ -1,7 +1,7 @@
 """The locked dependencies, the content of the package, and the error of programs whose packages are not installed."""
 
+import os
 import re
-import shutil
 import subprocess
 import sys
 import sysconfig
@@ -14,9 +14,12 @@ import httpx
 import pytest
 
 from gateway import __version__
+from release.archives import read_archive
+from release.distributions import build_chart, build_distributions, sources
 from tests.servers import Gateway
 
 ROOT = Path(__file__).parent.parent
+EPOCH = 1_750_000_000
 EXTRAS = ("templates", "sso", "otel")
 EXTRA_LOCKS = tuple(f"requirements-{extra}.lock" for extra in EXTRAS)
 LOCKS = ("requirements.lock", "requirements-dev.lock", "requirements-build.lock", *EXTRA_LOCKS)
@@ -98,16 +101,55 @@ def test_a_program_whose_packages_are_not_installed_prints_how_to_install_them(m
 
 
 @pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the path of a wheel that was built from a copy of the sources."""
-    copy = tmp_path_factory.mktemp("sources")
-    for name in ("pyproject.toml", "README.md", "LICENSE"):
-        shutil.copy(ROOT / name, copy)
-    shutil.copytree(ROOT / "gateway", copy / "gateway", ignore=shutil.ignore_patterns("__pycache__", "node_modules"))
-    build = "from setuptools.build_meta import build_wheel; build_wheel('wheels')"
-    subprocess.run([sys.executable, "-c", build], cwd=copy, capture_output=True, timeout=110, check=True)
-    (built,) = (copy / "wheels").iterdir()
-    return built
+def distributions(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """Return the paths of the source distribution and of the wheel."""
+    return build_distributions(tmp_path_factory.mktemp("distributions"), EPOCH)
+
+
+@pytest.fixture(scope="module")
+def wheel(distributions: tuple[Path, Path]) -> Path:
+    return distributions[1]
+
+
+def test_distributions_that_are_built_twice_are_equal(distributions: tuple[Path, Path], tmp_path: Path) -> None:
+    before = os.umask(0o077)
+    try:
+        again = build_distributions(tmp_path, EPOCH)
+    finally:
+        os.umask(before)
+    for first, second in zip(distributions, again, strict=True):
+        assert first.name == second.name
+        assert first.read_bytes() == second.read_bytes(), first.name
+
+
+def test_distributions_have_the_sources_the_built_pages_and_nothing_else(distributions: tuple[Path, Path]) -> None:
+    sdist, wheel = distributions
+    files = {name.partition("/")[2]: content for name, content in read_archive(sdist).items()}
+    metadata = {name for name in files if name.startswith("inbox_gateway.egg-info/")} | {"PKG-INFO", "setup.cfg"}
+    assert {name: files[name] for name in files.keys() - metadata} == sources()
+    with zipfile.ZipFile(wheel) as archive:
+        names = {name for name in archive.namelist() if ".dist-info/" not in name}
+        assert names == {name for name in sources() if name.startswith("gateway/")}
+        assert all(archive.read(name) == files[name] for name in names)
+        (described,) = (archive.read(name).decode() for name in archive.namelist() if name.endswith("/METADATA"))
+    assert f"\nVersion: {__version__}\n" in described
+    assert "License-Expression: Apache-2.0" in described
+
+
+def test_a_chart_that_is_packed_twice_is_equal(tmp_path: Path) -> None:
+    first = build_chart(tmp_path, __version__, EPOCH).read_bytes()
+    assert first == build_chart(tmp_path, __version__, EPOCH).read_bytes()
+    assert {name.split("/")[0] for name in read_archive(tmp_path / f"inbox-gateway-chart-{__version__}.tgz")} == {
+        "inbox-gateway"
+    }
+
+
+def test_the_classifiers_name_the_versions_of_python_that_are_tested() -> None:
+    project = tomllib.loads(_text("pyproject.toml"))["project"]
+    tested = re.findall(r'"(3\.\d+)"', re.search(r"python: \[(.*)\]", _text(".github/workflows/test.yml"))[1])  # type: ignore[index]
+    named = [name.rpartition(" ")[2] for name in project["classifiers"] if re.search(r":: 3\.\d+$", name)]
+    assert named == tested
+    assert project["requires-python"] == f">={tested[0]}"
 
 
 def dist() -> set[str]:
