@@ -517,7 +517,10 @@ class ApiBuilder:
             ),
             *bind(pages.PagesResource(files), pages.OPERATIONS),
             *bind(browser_files.BrowserFilesResource(files), browser_files.OPERATIONS),
-            *bind(openapi_document.DocumentResource(document), openapi_document.OPERATIONS),
+            *bind(
+                openapi_document.DocumentResource(lambda: document(admin=self.admin.is_on)),
+                openapi_document.OPERATIONS,
+            ),
             *self.admin.operations(projects_resource),
         ]
 

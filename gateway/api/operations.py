@@ -136,6 +136,7 @@ OPERATIONS: list[AnyOperation] = [
 ]
 
 
-def document() -> dict[str, Any]:
-    """Return the OpenAPI document of all operations and of the live transports."""
-    return openapi.document(OPERATIONS, transports.TRANSPORTS)
+def document(*, admin: bool = True) -> dict[str, Any]:
+    """Return the OpenAPI document of operations and live transports. `admin`: also the operations of the dashboard."""
+    rows = OPERATIONS if admin else [row for row in OPERATIONS if not row.path.startswith("/admin/")]
+    return openapi.document(rows, transports.TRANSPORTS)

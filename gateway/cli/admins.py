@@ -15,7 +15,7 @@ import click
 
 from gateway.cli.addresses import dashboard_base
 from gateway.cli.configuration import read_settings, with_secret_key
-from gateway.cli.store_access import run_with_projects
+from gateway.cli.store_access import check_store_exists, run_with_projects
 from gateway.settings import Settings
 
 if TYPE_CHECKING:
@@ -156,6 +156,7 @@ def admin_setup_link() -> None:
 
     It works once, for an hour. It is refused once there is an admin.
     """
+    check_store_exists(read_settings())
 
     async def work(client: "FunctionClient", admins: "AdminStore") -> None:
         address = await new_setup_address(client, _base())

@@ -60,6 +60,16 @@ def run_with_projects(
             raise StoreUnusableError(str(problem), may_recover=False) from None
 
 
+def check_store_exists(settings: Settings) -> None:
+    """Raise StoreUnusableError if the bundled Valkey has no data in the data directory, as in a wrong one."""
+    if settings.embedded and not settings.valkey_socket.parent.exists():
+        raise StoreUnusableError(
+            f"there is no store in {settings.data_dir.absolute()}: start `inbox-gateway serve`, or set INBOX_DATA_DIR "
+            "(or INBOX_REDIS_URL) as it has it",
+            may_recover=False,
+        )
+
+
 @contextlib.contextmanager
 def started_store(settings: Settings) -> Iterator[None]:
     """Start the bundled Valkey for the time of a block, if the settings use it and no gateway is running."""

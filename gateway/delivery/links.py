@@ -18,7 +18,7 @@ from gateway.auth.report_links import ReportLinks
 from gateway.channels.integration_kind import InstallationKind
 from gateway.channels.message import Message
 from gateway.channels.provider import Answer, Provider
-from gateway.domain.outbound import OPERATOR, OutboundRules
+from gateway.domain.outbound import OPERATOR, PRIVATE_ADDRESS, OutboundRules
 from gateway.domain.outbound_errors import NotSentError, OutboundRefusedError, cause_of
 from gateway.domain.principal import User
 from gateway.runtime.outbound import ConnectionLimits, OutboundHttp, trusting
@@ -132,7 +132,7 @@ class ProviderLinks:
         loop = asyncio.get_running_loop()
         found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
         if not all(self._clients.rules.allows(str(address[0])) for *_, address in found):
-            raise OutboundRefusedError(f"{host} has an address that is not public")
+            raise OutboundRefusedError(f"{host} {PRIVATE_ADDRESS}")
         problem: OSError = OSError("no address")
         for family, kind, protocol, _, address in found:
             connection = socket.socket(family, kind, protocol)

@@ -239,7 +239,7 @@ class ErrorCode(Enum):
         "too_many_tails",
         429,
         "There are too many open tails of events",
-        "Close some. A worker has at most 10 of a project, and 200 in all.",
+        "Close some. A worker has at most 10 of a project, 4 of an admin, and 200 in all.",
     )
     TOO_MANY_BODIES = ErrorKind(
         "too_many_bodies",

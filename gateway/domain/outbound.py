@@ -72,6 +72,9 @@ _NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
 NOT_PUBLIC = "must have a public address, or one in INBOX_OUTBOUND_ALLOWED_NETWORKS"
 """What a host must be instead, as the end of a sentence. The second half is for operators."""
 
+PRIVATE_ADDRESS = "has an address that is not public, nor in INBOX_OUTBOUND_ALLOWED_NETWORKS"
+"""What is wrong with a host whose addresses were looked up, as the end of a sentence."""
+
 HTTPS_PORT = 443
 LEAST_PORT = 1024
 """The lower ports but 443 belong to other protocols: mail, remote shells, directories."""

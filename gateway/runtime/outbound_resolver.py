@@ -5,7 +5,7 @@ import socket
 from aiohttp import ThreadedResolver
 from aiohttp.abc import AbstractResolver, ResolveResult
 
-from gateway.domain.outbound import OutboundRules
+from gateway.domain.outbound import PRIVATE_ADDRESS, OutboundRules
 from gateway.domain.outbound_errors import OutboundRefusedError
 
 
@@ -26,7 +26,7 @@ class GuardedResolver(AbstractResolver):
         """Return the addresses of a host. Raises OutboundRefusedError, and OSError if there are none."""
         found = await self._resolver.resolve(host, port, family)
         if not all(self._rules.allows(each["host"]) for each in found):
-            raise OutboundRefusedError(f"{host} has an address that is not public")
+            raise OutboundRefusedError(f"{host} {PRIVATE_ADDRESS}")
         return found
 
     async def close(self) -> None:

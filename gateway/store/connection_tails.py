@@ -20,7 +20,8 @@ from gateway.telemetry.logs import log
 HELD_EVENTS = 1000
 TAILS_PER_PROJECT = 10
 TAILS = 200
-"""How many tails a worker has at most, of a project and in all."""
+TAILS_PER_ADMIN = 4
+"""How many tails a worker has at most, of a project, in all, and of an admin in all projects."""
 
 
 class ConnectionEvent(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -50,8 +51,10 @@ async def publish(client: FunctionClient, project_id: ProjectId, batch: Connecti
 class ConnectionTail:
     """One open tail. Call `wait`, then `take`."""
 
-    def __init__(self, project_id: ProjectId):
+    def __init__(self, project_id: ProjectId, admin_id: str = ""):
         self.project_id = project_id
+        self.admin_id = admin_id
+        """The admin who reads it, "" for a backend."""
         self.is_ending = False
         """Whether the worker is about to stop."""
         self._held: list[ConnectionEvent] = []
@@ -94,7 +97,7 @@ class ConnectionTails:
         self._count = 0
         self._ending = False
 
-    async def open(self, project_id: ProjectId) -> ConnectionTail:
+    async def open(self, project_id: ProjectId, admin_id: str = "") -> ConnectionTail:
         """Open a tail, and return it once it receives events. Call `close` afterwards.
 
         Raises TooManyTailsError and StoreUnavailableError.
@@ -102,7 +105,9 @@ class ConnectionTails:
         channel = keys.connection_events(project_id).encode()
         if self._count >= TAILS or len(self._tails.get(channel, ())) >= TAILS_PER_PROJECT:
             raise TooManyTailsError
-        tail = ConnectionTail(project_id)
+        if admin_id and self._count_of(admin_id) >= TAILS_PER_ADMIN:
+            raise TooManyTailsError
+        tail = ConnectionTail(project_id, admin_id)
         self._tails.setdefault(channel, set()).add(tail)
         self._count += 1
         try:
@@ -114,6 +119,10 @@ class ConnectionTails:
         if self._ending:
             tail.end()
         return tail
+
+    def _count_of(self, admin_id: str) -> int:
+        """Return how many tails an admin has, in all projects."""
+        return sum(tail.admin_id == admin_id for tails in self._tails.values() for tail in tails)
 
     def close(self, tail: ConnectionTail) -> None:
         """Close a tail."""

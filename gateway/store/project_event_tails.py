@@ -22,15 +22,19 @@ HELD_EVENTS = 1000
 
 TAILS_PER_PROJECT = 10
 TAILS = 200
-"""How many tails a worker has at most, of a project and in all. Each costs a task, and a check of its credentials a
+TAILS_PER_ADMIN = 4
+"""How many tails a worker has at most, of a project, in all, and of an admin in all projects: one admin must not hold
+those of a project. Each costs a task, and a check of its credentials a
 second."""
 
 
 class EventTail:
     """One open tail. Call `wait`, then `take`."""
 
-    def __init__(self, project_id: ProjectId):
+    def __init__(self, project_id: ProjectId, admin_id: str = ""):
         self.project_id = project_id
+        self.admin_id = admin_id
+        """The admin who reads it, "" for a backend."""
         self.is_ending = False
         """Whether the worker is about to stop."""
         self._held: list[StoredEvent] = []
@@ -79,7 +83,7 @@ class EventTails:
         self._count = 0
         self._ending = False
 
-    async def open(self, project_id: ProjectId) -> EventTail:
+    async def open(self, project_id: ProjectId, admin_id: str = "") -> EventTail:
         """Open a tail, and return it once it receives events. Call `close` afterwards.
 
         Raises TooManyTailsError and StoreUnavailableError.
@@ -87,7 +91,9 @@ class EventTails:
         channel = keys.project_events(project_id).encode()
         if self._count >= TAILS or len(self._tails.get(channel, ())) >= TAILS_PER_PROJECT:
             raise TooManyTailsError
-        tail = EventTail(project_id)
+        if admin_id and self._count_of(admin_id) >= TAILS_PER_ADMIN:
+            raise TooManyTailsError
+        tail = EventTail(project_id, admin_id)
         self._tails.setdefault(channel, set()).add(tail)
         self._count += 1
         PROJECT_TAILS.inc()
@@ -99,6 +105,10 @@ class EventTails:
         if self._ending:
             tail.end()
         return tail
+
+    def _count_of(self, admin_id: str) -> int:
+        """Return how many tails an admin has, in all projects."""
+        return sum(tail.admin_id == admin_id for tails in self._tails.values() for tail in tails)
 
     def close(self, tail: EventTail) -> None:
         """Close a tail."""

@@ -61,3 +61,11 @@ def _descriptions(part: Any) -> Iterator[str]:
             yield child
         else:
             yield from _descriptions(child)
+
+
+def test_the_document_of_a_gateway_without_the_dashboard_has_no_operations_of_admins() -> None:
+    described = document(admin=False)
+    assert "Dashboard" in {tag["name"] for tag in document()["tags"]}
+    assert "Dashboard" not in {tag["name"] for tag in described["tags"]}
+    assert not [path for path in described["paths"] if path.startswith("/admin")]
+    assert len(described["paths"]) > 100

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from gateway.cli import bootstrap
+from gateway.cli.errors import StoreUnusableError
 from tests.cli.conftest import Command, error, fields
 
 Printed = Callable[..., str]
@@ -25,6 +26,18 @@ def test_an_admin_is_created_with_a_role_and_gets_tokens_and_other_passwords(pri
     assert "role         editor in all workspaces" in prompted
     assert "/admin/setup#token=" in printed("admin", "reset-password", "grace@example.com", "--link")
     assert "is removed" in printed("admin", "remove", "grace@example.com", text="y\n")
+
+
+def test_a_setup_link_of_a_wrong_data_directory_creates_no_store(
+    run: Command, environment: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    wrong = tmp_path / "wrong"
+    environment.setenv("INBOX_REDIS_URL", "")
+    environment.setenv("INBOX_DATA_DIR", str(wrong))
+    refused = run("admin", "setup-link").exception
+    assert isinstance(refused, StoreUnusableError)
+    assert str(refused).startswith(f"there is no store in {wrong}: start `inbox-gateway serve`, or set INBOX_DATA_DIR")
+    assert not wrong.exists()
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from aiohttp import web
 from aiohttp.abc import AbstractResolver, ResolveResult
 
 from gateway.domain.address import read_network
-from gateway.domain.outbound import OPERATOR, PUBLIC_ONLY, OutboundRules
+from gateway.domain.outbound import OPERATOR, PRIVATE_ADDRESS, PUBLIC_ONLY, OutboundRules
 from gateway.domain.outbound_errors import NoAnswerError, NotSentError, OutboundFailedError, OutboundRefusedError
 from gateway.runtime.outbound import ConnectionLimits, OutboundHttp
 from tests.outbound import LOOPBACK
@@ -116,8 +116,9 @@ async def test_a_public_name_with_an_address_that_is_not_public_is_refused(
     target: Target, addresses: list[str]
 ) -> None:
     http = OutboundHttp(PUBLIC_ONLY, lambda: Answers(addresses))
-    with pytest.raises(OutboundRefusedError, match=r"example\.com has an address that is not public"):
+    with pytest.raises(OutboundRefusedError, match=f"^example.com {PRIVATE_ADDRESS}$"):
         await http.request("GET", f"https://example.com:{target.port}/")
+    assert "INBOX_OUTBOUND_ALLOWED_NETWORKS" in PRIVATE_ADDRESS
     assert target.requests == []
     await http.close()
 

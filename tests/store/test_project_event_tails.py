@@ -117,3 +117,15 @@ async def test_a_tail_is_not_opened_without_a_subscription(client: InspectedClie
     for _ in range(module.TAILS_PER_PROJECT + 1):
         with pytest.raises(StoreUnavailableError):
             await tails.open(project)
+
+
+async def test_an_admin_cannot_hold_all_tails_of_a_project(tails: EventTails, project: ProjectId) -> None:
+    opened = [await tails.open(project, "viewer") for _ in range(module.TAILS_PER_ADMIN)]
+    for each in (project, ProjectId(f"{project}-other")):
+        with pytest.raises(TooManyTailsError):
+            await tails.open(each, "viewer")
+    opened += [await tails.open(project, "another"), await tails.open(project)]
+    tails.close(opened.pop(0))
+    opened.append(await tails.open(project, "viewer"))
+    for tail in opened:
+        tails.close(tail)

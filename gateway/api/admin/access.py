@@ -31,9 +31,13 @@ def is_audited(row: AnyOperation) -> bool:
     """Return whether calls leave an entry: all that are not safe, unless a viewer may make them in a project.
 
     Such a call only reads, but has a body. Of an admin's own operations, as the sign-out, all leave one. What is read
-    after the password, such as channel tokens in full, leaves one as well.
+    after the password, such as channel tokens in full, leaves one as well, and so does all that is stored of a user.
     """
-    return row.confirmed or (row.method not in SAFE_METHODS and (row.tag == TAG or row.role is not Role.VIEWER))
+    return (
+        row.confirmed
+        or row.audited
+        or (row.method not in SAFE_METHODS and (row.tag == TAG or row.role is not Role.VIEWER))
+    )
 
 
 class AdminAccess(Access):
@@ -93,6 +97,7 @@ class AdminAccess(Access):
         else:
             secret = session_secret(request, request.forwarded(self._context.proxies))
             principal = await self._authenticator.principal(secret, SessionKind.BROWSER)
+        request.admin_id = principal.admin.id
         request.recheck = lambda: self._authenticator.check_open(principal)
         return principal
 

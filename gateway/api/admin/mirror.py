@@ -134,4 +134,5 @@ def mirrored(row: AnyOperation) -> AnyOperation:
         streams=row.streams,
         role=demand.role,
         confirmed=demand.is_confirmed,
+        audited=row.audited,
     )

@@ -90,6 +90,7 @@ def document(operations: Sequence[AnyOperation], addition: Addition) -> Json:
         paths.setdefault(path, {})[row.method.lower()] = _operation(row, path, schemas, bodies)
     for path, methods in addition.paths.items():
         paths.setdefault(path, {}).update(methods)
+    tags = {tag for methods in paths.values() for each in methods.values() for tag in each.get("tags", ())}
     statuses = sorted({status for row in operations for status in _error_statuses(row)})
     return {
         "openapi": "3.1.0",
@@ -100,7 +101,7 @@ def document(operations: Sequence[AnyOperation], addition: Addition) -> Json:
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "servers": [{"url": "/"}],
-        "tags": [{"name": name, "description": text} for name, text in _TAGS.items()],
+        "tags": [{"name": name, "description": text} for name, text in _TAGS.items() if name in tags],
         "paths": paths,
         "components": {
             "schemas": components,

@@ -44,6 +44,7 @@ class Operation(Generic[R]):
     - `token_use`: the name by which tokens for this operation alone are accepted, "" if there are none.
     - `role`: the lowest role of an admin who may call it. It applies to operations of admins alone.
     - `confirmed`: whether an admin must have given the password in the last minutes.
+    - `audited`: whether a call of an admin leaves an entry in the audit log, although it only reads.
     """
 
     def __init__(
@@ -68,6 +69,7 @@ class Operation(Generic[R]):
         token_use: str = "",
         role: Role = Role.VIEWER,
         confirmed: bool = False,
+        audited: bool = False,
     ):
         is_v2 = path.startswith("/v2/")
         self.method = method
@@ -84,6 +86,7 @@ class Operation(Generic[R]):
         self.token_use = token_use
         self.role = role
         self.confirmed = confirmed
+        self.audited = audited
         self.known_users_only = known_users_only
         self.is_live = is_live
         self.without_credentials = without_credentials or (

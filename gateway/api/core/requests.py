@@ -46,6 +46,8 @@ class ApiRequest:
     """The verified caller, None before the credentials are verified."""
     unknown_names: list[UnknownName] | None = None
     """The names in the request that the operation does not define, if there are any."""
+    admin_id: str = ""
+    """The verified admin, "" for all other callers."""
     audited: dict[str, Any] | None = None
     """What an operation notes for the audit log, None for a request that it does not have."""
     recheck: Callable[[], Awaitable[object]] | None = None

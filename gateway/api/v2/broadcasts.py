@@ -198,7 +198,7 @@ class BroadcastsResource:
         text = io.StringIO()
         rows = csv.writer(text)
         rows.writerow(("number", "message"))
-        rows.writerows((number, each.message) for number, each in enumerate(found, 1))
+        rows.writerows((number, cell(each.message)) for number, each in enumerate(found, 1))
         name = f"broadcast-{call.text('broadcast_id')}-errors.csv"
         headers = {"Content-Disposition": f'attachment; filename="{name}"'}
         return Response(text.getvalue(), media_type="text/csv", headers=headers)
@@ -209,6 +209,11 @@ class BroadcastsResource:
         if record is None:
             raise not_found("Broadcast")
         return record
+
+
+def cell(text: str) -> str:
+    """Return a text as the cell of a table. One that a spreadsheet would run as a formula gets an apostrophe first."""
+    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
 
 
 def _of_record(record: JobRecord) -> dict[str, Any]:

@@ -68,7 +68,7 @@ class ConnectionTailResource:
         wanted = call.query()["type"]
         await self._watch(call.project.id)  # before this worker begins, which its next report would undo
         try:
-            tail = await self.tails.open(call.project.id)
+            tail = await self.tails.open(call.project.id, call.request.admin_id)
         except TooManyTailsError:
             raise api_error(ErrorCode.TOO_MANY_TAILS, retry_after_seconds=RETRY_MS // 1000) from None
         verify = call.request.recheck or partial(self.verify, header_credentials(call.request.headers.get))

@@ -93,7 +93,7 @@ class EventTailResource:
         longer has that event, the record `reset` comes first, and then what the log has: events may be missing. A
         comment at every heartbeat keeps the connection open. The stream ends with the record `goodbye` when the
         credentials end, when the server stops, and after about an hour. A client that does not read is disconnected. A
-        project has at most 10 of these streams on a worker.
+        project has at most 10 of these streams on a worker, and an admin 4.
         """
         query = call.query()
         last = call.request.headers.get("last-event-id") or query["since"]
@@ -104,7 +104,7 @@ class EventTailResource:
         user_id = await named_user(self.directory, call.project.id, query["user"])
         selection = _Selection(selected_types(query), user_id, bool(query["user"]) and user_id is None)
         try:
-            tail = await self.tails.open(call.project.id)
+            tail = await self.tails.open(call.project.id, call.request.admin_id)
         except TooManyTailsError:
             raise api_error(ErrorCode.TOO_MANY_TAILS, retry_after_seconds=RETRY_MS // 1000) from None
         try:

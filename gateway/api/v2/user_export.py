@@ -186,5 +186,6 @@ OPERATIONS: list[AnyOperation] = [
         "Export a user",
         EXPORT,
         streams=True,
+        audited=True,
     )
 ]

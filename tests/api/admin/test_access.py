@@ -168,6 +168,9 @@ def test_a_viewer_sees_no_channel_token_in_full_and_the_log_has_none(
     user = viewer.get(f"/projects/{project['id']}/v2/users/external_id:ada").json()["id"]
     for each in (f"{user}/summary", f"{user}/export"):
         assert token not in viewer.get(f"/projects/{project['id']}/v2/users/{each}").text
+    listed = httpx.get(f"{gateway.url}/admin/api/audit?project={project['id']}", headers=owner_headers(gateway))
+    (entry,) = [each for each in listed.json()["data"] if each["action"] == "get_v2_users_user_export"][:1]
+    assert (entry["via"], entry["target"], entry["outcome"]) == ("session", {"user": user}, "done")
     gone = httpx.delete(
         f"{gateway.url}/admin/api/projects/{project['id']}/push_subscriptions/{token}",
         headers=owner_headers(gateway) | headers,

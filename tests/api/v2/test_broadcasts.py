@@ -7,6 +7,7 @@ import httpx
 import pytest
 
 from gateway.api.v1.overrides import CHANNELS, PROVIDERS
+from gateway.api.v2.broadcasts import cell
 from tests.api.inbox import messages
 from tests.api.projects import Project, command, project_of
 from tests.servers import ADMIN, Gateway, user_headers
@@ -205,6 +206,12 @@ async def test_a_cancelled_broadcast_says_so_and_one_that_is_done_stays_done(
     listed = (await http.get("/broadcasts", headers=project.admin)).json()["broadcasts"][0]
     assert (listed["id"], listed["status"]["status"]) == (sent["id"], first.json()["status"]["status"])
     assert (await cancel("6f1c24ff-3b80-4d5f-9c4c-3c6d1c1f6f5e")).status_code == 404
+
+
+@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1"])
+def test_a_text_in_a_csv_file_is_no_formula_of_a_spreadsheet(text: str) -> None:
+    assert cell(text) == f"'{text}"
+    assert cell(f"Param {text}") == f"Param {text}"
 
 
 async def test_errors_are_downloaded_as_csv(http: httpx.AsyncClient, project: Project) -> None:

@@ -142,7 +142,11 @@ async def test_a_worker_has_few_tails(watched: Stored) -> None:
             await asyncio.sleep(0.01)
         seen: list[ProjectId] = []
         tails = ConnectionTails(subscriber, seen.append)
-        opened = [await tails.open(PROJECT) for _ in range(connection_tails.TAILS_PER_PROJECT)]
+        opened = [await tails.open(PROJECT, "viewer") for _ in range(connection_tails.TAILS_PER_ADMIN)]
+        with pytest.raises(TooManyTailsError):
+            await tails.open(PROJECT, "viewer")
+        left = connection_tails.TAILS_PER_PROJECT - len(opened)
+        opened += [await tails.open(PROJECT) for _ in range(left)]
         with pytest.raises(TooManyTailsError):
             await tails.open(PROJECT)
         tails.end_all()
