@@ -25,6 +25,7 @@ from gateway.cli.send import send
 from gateway.cli.serving import serve, worker
 from gateway.cli.status import status
 from gateway.cli.tokens import token
+from gateway.cli.users import user
 from gateway.cli.workspaces import workspace
 from gateway.server.errors import ServerError
 from gateway.settings import SettingsError
@@ -73,6 +74,7 @@ for command in (
     announce,
     project,
     workspace,
+    user,
     admin,
     token,
     backup,

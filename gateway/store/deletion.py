@@ -34,11 +34,19 @@ class UserDeletion:
 
         The directory still has the user's names: call `Directory.forget` afterwards.
         """
+        await self._forget_owner(user)
         topics, tokens = await self._client.call(DELETE_USER(keys.user(user.project_id, user.id), TOMBSTONE_SECONDS))
         if topics:
             await self._client.call(REMOVE_SUBSCRIBER(keys.directory(user.project_id), user.id, "", topics))
         holders = keys.token_holders(user.project_id)
         await self._client.call_many([RELEASE_TOKEN(holders, token, user.id, ANY_CLAIM) for token in tokens])
+
+    async def _forget_owner(self, user: User) -> None:
+        """Delete the records by which ids of tokens lead to the user. Otherwise they would expire with the tokens."""
+        issued = keys.user(user.project_id, user.id) + keys.USER_SUFFIXES["TOKENS"]
+        ids = [each.decode() for each in await self._client.command("ZRANGE", issued, 0, -1)]
+        if ids:
+            await self._client.commands(*(("UNLINK", keys.token_owner(user.project_id, each)) for each in ids))
 
     async def delete_many(self, users: Sequence[User]) -> None:
         """Delete the data in several users' slots and close their open inboxes, in one round trip.

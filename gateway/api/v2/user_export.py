@@ -90,10 +90,10 @@ class UserExportResource:
         """
         user = await find_user(self.directory, call.project.id, call.text("user"))
         headers = {"content-disposition": f'attachment; filename="user-{user.id}.json"'}
-        return StreamingResponse(self._document(user), headers=headers, media_type="application/json")
+        return StreamingResponse(self.document(user), headers=headers, media_type="application/json")
 
-    async def _document(self, user: User) -> AsyncIterator[bytes]:
-        """Yield the document in parts."""
+    async def document(self, user: User) -> AsyncIterator[bytes]:
+        """Yield the document in parts. Raises StoreUnavailableError."""
         yield b'{"exported_at":' + encode(rfc3339(int(time.time())))
         yield b',"user":' + encode(await self._user(user))
         yield b',"preferences":' + encode(await self._preferences(user))
