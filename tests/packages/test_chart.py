@@ -1,17 +1,25 @@
 """The chart, rendered by Helm: what the API server would accept, and what an operator relies on."""
 
+import base64
 import json
 import os
+import re
 import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
 import click
+import httpx
 import pytest
 
 from gateway.cli import cli
+from gateway.server.valkey.binary import valkey_binary
 from gateway.settings import load_settings
 from tests.chart_readme import CHART
+from tests.servers import free_port, wait_for
 
 PYTHON = Path(os.environ.get("CHARTS_PYTHON", CHART.parent.parent / ".venv-charts/bin/python"))
 VERSIONS = ["1.27", "1.30", "1.34", "1.37"]
@@ -34,6 +42,7 @@ CASES: dict[str, dict[str, Any]] = {
         "networkPolicy": {
             "from": [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "ingress-nginx"}}}],
             "dashboardFrom": [{"podSelector": {}}],
+            "metricsFrom": [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}}],
         },
         "gateway": {"nodeSelector": {"pool": "inbox"}, "tolerations": [{"key": "inbox", "operator": "Exists"}]},
     },
@@ -176,7 +185,9 @@ def test_selectors_select_the_pods_of_one_component(outcome: dict[str, Any]) -> 
             selector = one["spec"]["selector"]
             selector = selector.get("matchLabels", selector)
             selected = [pods for pods, these in labels.items() if selector.items() <= these.items()]
-            assert selected == [name.removesuffix("-dashboard")], (kind, name)
+            both = [NAME, f"{NAME}-delivery"]
+            expected = both if name.endswith("-metrics") else [name.removesuffix("-dashboard")]
+            assert sorted(selected) == expected, (kind, name)
 
 
 def _is_pods(one: dict[str, Any]) -> bool:
@@ -195,7 +206,7 @@ def test_a_chart_without_a_port_of_the_dashboard_opens_none(outcome: dict[str, A
     assert {kind for kind, _ in found} == {"Deployment", "Service"}
     _, container = pod(found["Deployment", NAME])
     assert {"name": "INBOX_ADMIN", "value": "off"} in container["env"]
-    assert [port["name"] for port in container["ports"]] == ["http"]
+    assert [port["name"] for port in container["ports"]] == ["http", "metrics"]
     assert "INBOX_DELIVERY_WORKERS" not in {entry["name"] for entry in container["env"]}
 
 
@@ -203,3 +214,71 @@ def test_the_notes_name_the_next_commands(outcome: dict[str, Any]) -> None:
     notes = outcome["cases"]["to start with"]["notes"]
     assert f"kubectl --namespace prod exec deployment/{NAME} -- inbox-gateway project create NAME" in notes
     assert "Clients reach it at https://inbox.example.com" in outcome["cases"]["everything"]["notes"]
+
+
+def environment_of(container: dict[str, Any], found: dict[tuple[str, str], dict[str, Any]]) -> dict[str, str]:
+    """Return the environment of a container, with what its Secrets have."""
+    values: dict[str, str] = {}
+    for entry in container["env"]:
+        if "valueFrom" in entry:
+            reference = entry["valueFrom"]["secretKeyRef"]
+            secret = found["Secret", reference["name"]]
+            plain = secret.get("stringData", {}).get(reference["key"])
+            values[entry["name"]] = plain or base64.b64decode(secret["data"][reference["key"]]).decode()
+        else:
+            values[entry["name"]] = re.sub(r"\$\((\w+)\)", lambda match: values[match[1]], entry["value"])
+    return values
+
+
+@contextmanager
+def running(command: Sequence[str], environment: dict[str, str], folder: Path) -> Iterator["subprocess.Popen[bytes]"]:
+    """Run what a container runs, as a process of this machine. Kill it at the end if it still runs."""
+    log = (folder / f"{Path(command[0]).name}-{len(list(folder.iterdir()))}.log").open("wb")
+    with log, subprocess.Popen(command, env={**os.environ, **environment}, stdout=log, stderr=log) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def responds(port: int, path: str) -> int:
+    """Return the status of a response, 0 if there is none."""
+    try:
+        return httpx.get(f"http://127.0.0.1:{port}{path}", timeout=5).status_code
+    except httpx.HTTPError:
+        return 0
+
+
+def test_what_the_pods_run_starts_with_what_the_pods_get_and_passes_the_probes(
+    outcome: dict[str, Any], tmp_path: Path
+) -> None:
+    found = objects(outcome, "to start with")
+    ports = {name: free_port() for name in ("valkey", "http", "dashboard", "metrics", "delivery")}
+    configuration = tmp_path / "valkey.conf"
+    text = found["Secret", f"{NAME}-valkey"]["stringData"]["valkey.conf"]
+    configuration.write_text(f"{text.replace('dir /data', f'dir {tmp_path}')}port {ports['valkey']}\nbind 127.0.0.1\n")
+    gateway, delivery = (pod(found["Deployment", name])[1] for name in (NAME, f"{NAME}-delivery"))
+
+    def start(container: dict[str, Any], metrics: int) -> AbstractContextManager["subprocess.Popen[bytes]"]:
+        environment = environment_of(container, found)
+        here = f"@127.0.0.1:{ports['valkey']}"
+        environment["INBOX_REDIS_URL"] = environment["INBOX_REDIS_URL"].replace(f"@{NAME}-valkey:6379", here)
+        environment |= {"INBOX_HOST": "127.0.0.1", "INBOX_METRICS_HOST": "127.0.0.1", "INBOX_DRAIN_SECONDS": "1"}
+        environment |= {"INBOX_METRICS_PORT": str(metrics), "INBOX_DATA_DIR": str(tmp_path)}
+        if "INBOX_ADMIN_PORT" in environment:
+            environment |= {"INBOX_PORT": str(ports["http"]), "INBOX_ADMIN_PORT": str(ports["dashboard"])}
+        program, *arguments = container["command"]
+        return running([str(Path(sys.executable).parent / program), *arguments], environment, tmp_path)
+
+    with running([str(valkey_binary()), str(configuration)], {}, tmp_path), start(gateway, ports["metrics"]) as serving:
+        wait_for(lambda: responds(ports["http"], gateway["readinessProbe"]["httpGet"]["path"]) == 200, "ready", 60)
+        with start(delivery, ports["delivery"]) as delivering:
+            for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
+                assert delivery[probe]["httpGet"]["port"] == "metrics"
+                path = delivery[probe]["httpGet"]["path"]
+                wait_for(lambda path=path: responds(ports["delivery"], path) == 200, path, 60)  # type: ignore[misc]
+            assert responds(ports["metrics"], "/metrics") == responds(ports["dashboard"], "/admin/") == 200
+            assert responds(ports["http"], "/metrics") == responds(ports["http"], "/admin/") == 404
+            for process in (serving, delivering):
+                process.terminate()
+            assert [process.wait(40) for process in (serving, delivering)] == [0, 0]

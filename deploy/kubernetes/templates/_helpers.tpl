@@ -78,6 +78,8 @@ https://{{ first .Values.httpRoute.hostnames }}
 {{- $values := dict -}}
 {{- with include "inbox.publicUrl" $root }}{{ $_ := set $values "INBOX_PUBLIC_URL" . }}{{ end -}}
 {{- with $root.Values.trustedProxies }}{{ $_ := set $values "INBOX_TRUSTED_PROXIES" . }}{{ end -}}
+{{- $_ := set $values "INBOX_METRICS_PORT" $root.Values.metrics.port -}}
+{{- $_ := set $values "INBOX_METRICS_HOST" "0.0.0.0" -}}
 {{- $values = merge (deepCopy $root.Values.settings) .own $values -}}
 {{- range $name, $value := $values }}
 - name: {{ $name }}
@@ -100,6 +102,12 @@ https://{{ first .Values.httpRoute.hostnames }}
 {{- with $root.Values.extraEnv }}
 {{ toYaml . }}
 {{- end }}
+{{- end }}
+
+{{- /* Labels of the pods whose metrics are scraped. */ -}}
+{{- define "inbox.metricsSelector" -}}
+{{ include "inbox.selector" . }}
+inbox-gateway/metrics: "true"
 {{- end }}
 
 {{- define "inbox.podSecurity" -}}
