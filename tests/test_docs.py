@@ -20,13 +20,14 @@ from gateway.settings import NO_SETTINGS
 from tests import reference
 from tests.api.workspaces import created_project
 from tests.browser.chromium import CHROMIUM, running_chromium
+from tests.docs.snippets import snippets_of
+from tests.docs.test_snippets import IN_ONE_TERMINAL
 from tests.servers import ADMIN, API_KEY, API_SECRET, START_SECONDS, Gateway, free_port, user_hmac, wait_for
 
 ROOT = Path(__file__).parent.parent
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
 README = ROOT / "README.md"
 DOCS = ROOT / "docs"
-TRACE = DOCS / "production" / "trace.md"
 SEND_AND_RECEIVE = ROOT / "docs" / "api" / "README.md"
 
 GUIDE = (ROOT / "docs" / "api" / "v2.md").read_text()
@@ -82,7 +83,7 @@ NAMES_OF_ADMINS = {cookies.NAME, *NO_SETTINGS}
 
 def snippets(page: Path) -> list[tuple[str, str]]:
     """Return the languages and texts of the snippets of a page."""
-    return re.findall(r"```(\w+)\n(.*?)```", page.read_text(), flags=re.DOTALL)
+    return [(snippet.language, snippet.text) for snippet in snippets_of(page)]
 
 
 def snippet(page: Path, language: str, word: str) -> str:
@@ -235,13 +236,13 @@ def test_the_snippets_of_the_guide_to_v2_run_in_their_order_in_one_terminal(gate
 
 @pytest.mark.parametrize(
     "page",
-    sorted({*DOCS.glob("channels/*.md"), *DOCS.glob("concepts/*.md"), TRACE, DOCS / "migrate.md"}),
-    ids=lambda page: page.stem,
+    [page for page in sorted(IN_ONE_TERMINAL) if any(not snippet.not_run for snippet in snippets_of(page))],
+    ids=lambda page: f"{page.parent.name}/{page.stem}",
 )
 def test_the_snippets_of_a_page_run_in_a_terminal_with_credentials(gateway: Gateway, page: Path) -> None:
     project = created_project(gateway)
     variables = environment(gateway) | {"API_KEY": project["api_key"], "API_SECRET": project["api_secret"]}
-    texts = [text for language, text in snippets(page) if language == "sh"]
+    texts = [snippet.text for snippet in snippets_of(page) if not snippet.not_run]
     command = ["bash", "-euo", "pipefail", "-c", "\n".join([FUNCTIONS, GUIDE_SNIPPETS[0], *texts])]
     done = subprocess.run(command, env=variables, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
