@@ -235,7 +235,7 @@ def _response(spec: ResponseSpec, schemas: Mapping[Any, Json]) -> Json:
         response["headers"] = {name: _reference("headers", name) for name in spec.headers}
     if spec.type is not None:
         response["content"] = {spec.media_type: {"schema": schemas[spec.type]}}
-    elif spec.has_body:
+    elif spec.status == 200:  # an error may be JSON as well
         response["content"] = {spec.media_type: {"schema": {"type": "string"}}}
     return response
 
