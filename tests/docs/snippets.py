@@ -1,7 +1,7 @@
 """The snippets of the documentation.
 
 A block of code whose language is `text`, `json` or none shows output, or a file of somebody else. Each other one is a
-snippet: a test runs it, or a comment on the line before it says why no test does, `<!-- not run: it needs a cluster -->`.
+snippet: a test runs it, or a comment on the line before it says why none does, `<!-- not run: it needs a cluster -->`.
 A page of which no test runs any has one comment, `<!-- snippets not run: they need a cluster -->`.
 """
 
