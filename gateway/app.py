@@ -16,6 +16,7 @@ from gateway.api.v1.imports import read_row
 from gateway.auth.authenticator import Authenticator
 from gateway.auth.inbox_tokens import InboxTokens
 from gateway.delivery.senders import clients_of, senders_of
+from gateway.domain.limits import Limit
 from gateway.domain.outbound import OPERATOR
 from gateway.domain.principal import User
 from gateway.domain.project_event import ProjectEvent, ProjectEventType
@@ -77,6 +78,7 @@ from gateway.store.project_event_log import EventRetention, ProjectEventLog
 from gateway.store.project_event_tails import EventTails
 from gateway.store.project_events import ProjectEvents
 from gateway.store.projects import ProjectStore
+from gateway.store.quotas import Quotas, UsedFigures
 from gateway.store.recipient_states import RecipientStates
 from gateway.store.redis.client import FunctionClient, StoreUnavailableError
 from gateway.store.redis.subscriber import Subscriber
@@ -154,6 +156,10 @@ class Worker:
         self._operators_outbound = OutboundHttp(OPERATOR, ca_file=ca_file)
         self.provider_clients = clients_of(settings)
         self._directory.on_created = self._user_created
+        self.quotas = Quotas(UsedFigures(client, self._directory), self.events)
+        self.projects.on_read = self.quotas.note
+        self._directory.is_full = self.quotas.is_full
+        self._directory.full_error = partial(self.quotas.refusal, limit=Limit.USERS)
         self.projects.receives_changes = self.subscriber.is_healthy
         self.delivery_configs = DeliveryConfigStore(client)
         self.integrations = IntegrationStore(client, settings.secret_key)
@@ -220,6 +226,7 @@ class Worker:
             self.tails.dispatch(channel, messages)
 
     def _user_created(self, user: User) -> None:
+        self.quotas.created(user)
         self.events.note(user.project_id, ProjectEvent(ProjectEventType.USER_CREATED, user.id))
 
     def _new_client(self, *, carries: bool) -> FunctionClient:
@@ -325,6 +332,7 @@ class Worker:
             activity=self.activity,
             event_log=self.event_log,
             events=self.events,
+            quotas=self.quotas,
             tails=self.tails,
             questions=self.questions,
             connection_tails=self.connection_tails,
@@ -387,6 +395,7 @@ class Worker:
             "libraries": LibraryCleaner(self.client, after_deletion=Leftovers(self.client).erase).run,
             "project-events": self.events.run,
             "usage": self.usage.run,
+            "quotas": self.quotas.run,
             "reports": self.reporter.run,
             "connection-events": self._connection_events.run,
             "active-users": partial(self.activity.run, self.hub.users),

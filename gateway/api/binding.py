@@ -61,6 +61,7 @@ from gateway.api.v2 import (
     integration_tests,
     integrations,
     keys,
+    limits,
     overview,
     previews,
     project_events,
@@ -136,6 +137,7 @@ from gateway.store.project_event_log import ProjectEventLog
 from gateway.store.project_event_tails import EventTails
 from gateway.store.project_events import ProjectEvents
 from gateway.store.projects import ProjectStore
+from gateway.store.quotas import Quotas, UsedFigures
 from gateway.store.recipient_search import RecipientSearch
 from gateway.store.recipient_states import RecipientStates
 from gateway.store.redis.client import FunctionClient
@@ -196,6 +198,7 @@ class ApiBuilder:
     activity: ActiveUsers
     event_log: ProjectEventLog
     events: ProjectEvents
+    quotas: Quotas
     tails: EventTails
     questions: PresenceQuestions
     connection_tails: ConnectionTails
@@ -274,7 +277,7 @@ class ApiBuilder:
         rules = InboxRules(self.delivery_configs, self.events)
         channel_tokens.on_first = self.delivery_configs.forget
         deliverer = Deliverer(directory, inboxes, rules, self.outbox, SentRecipients(client))
-        sender = Sender(deliverer, directory, categories, job_store, OverrideStore(client), rules.events)
+        sender = Sender(deliverer, directory, categories, job_store, OverrideStore(client), rules.events, self.quotas)
         installed = InstallationStore(client, self.settings.secret_key)
         saver = installations.InstallationSaver(installed, self.events)
         lanes, outboxes = LaneStore(client), OutboxStore(client, self.contents, channel_tokens)
@@ -335,6 +338,7 @@ class ApiBuilder:
                 connection_tail.OPERATIONS,
             ),
             *bind(storage.StorageResource(StorageEstimator(client, directory)), storage.OPERATIONS),
+            *bind(limits.LimitsResource(UsedFigures(client, directory)), limits.OPERATIONS),
             *bind(usage.UsageResource(usage_reader, self.activity), usage.OPERATIONS),
             *bind(
                 overview.OverviewResource(
@@ -497,7 +501,7 @@ class ApiBuilder:
                 broadcast_audiences.OPERATIONS,
             ),
             *bind(v2_broadcasts.BroadcastsResource(job_store, sender, once, now), v2_broadcasts.OPERATIONS),
-            *bind(imports.ImportsResource(job_store, once, now), imports.OPERATIONS),
+            *bind(imports.ImportsResource(job_store, once, now, self.quotas), imports.OPERATIONS),
             *bind(active_users.ActiveUsersResource(self.activity), active_users.OPERATIONS),
             *bind(projects_resource, projects.OPERATIONS),
             *bind(config.ConfigResource(installed, self.integrations, channel_tokens, own_host), config.OPERATIONS),
@@ -554,6 +558,7 @@ class ApiBuilder:
                 JobStore(client),
                 OverrideStore(client),
                 inbox_only.events,
+                self.quotas,
             ),
             now=self._now,
             restart=self.restart,

@@ -8,10 +8,14 @@ from gateway.cli.arguments import check_name, no_project, no_workspace, workspac
 from gateway.cli.configuration import read_settings, with_secret_key
 from gateway.cli.project_keys import project_keys
 from gateway.cli.store_access import run_with_projects
+from gateway.domain.limits import MAX_LIMIT
 
 if TYPE_CHECKING:
     from gateway.domain.principal import Project
     from gateway.store.projects import ProjectStore
+
+
+_LIMIT = click.IntRange(0, MAX_LIMIT)
 
 
 @click.group()
@@ -70,6 +74,10 @@ def project_list() -> None:
 @click.option(
     "--item-retention-seconds", metavar="N|default", help="Seconds for which notifications are kept; 0 is unlimited."
 )
+@click.option("--max-users", metavar="N", type=_LIMIT, help="Users that the project may have; 0 is no limit.")
+@click.option("--max-storage-bytes", metavar="N", type=_LIMIT, help="Bytes that it may store; 0 is no limit.")
+@click.option("--max-sends-per-minute", metavar="N", type=_LIMIT, help="Requests to send a minute; 0 is no limit.")
+@click.option("--max-sends-per-month", metavar="N", type=_LIMIT, help="Requests to send a month; 0 is no limit.")
 @click.option("--strict/--no-strict", default=None, help="Refuse unknown fields and parameters, or only report them.")
 def project_set(
     api_key: str,
@@ -79,6 +87,7 @@ def project_set(
     item_retention_count: str | None,
     item_retention_seconds: str | None,
     strict: bool | None,
+    **limits: int | None,
 ) -> None:
     """Change a project on every node."""
     from gateway.domain.origin import read_origin
@@ -100,7 +109,7 @@ def project_set(
     seconds = _bound("--item-retention-seconds", item_retention_seconds, MAX_SECONDS)
 
     async def work(projects: "ProjectStore") -> None:
-        found = await projects.update(api_key, ProjectChange(name, hmac, origins, count, seconds, strict))
+        found = await projects.update(api_key, ProjectChange(name, hmac, origins, count, seconds, strict, **limits))
         if found is None:
             raise no_project(api_key)
         keep = found.item_retention(settings.item_retention)
@@ -195,6 +204,9 @@ def _show(found: "Project", with_secret: bool = False) -> None:
         click.echo("strict       unknown fields and parameters are refused")
     if (found.item_retention_count, found.item_retention_seconds) != (None, None):
         click.echo(f"keeps        {_kept(found)}")
+    for name, most in found.limits._asdict().items():
+        if most:
+            click.echo(f"{name.removeprefix('max_').replace('_', ' '):<12} at most {most:,}")
     click.echo(f"workspace    {found.workspace_id}\n")
 
 

@@ -4,13 +4,16 @@ import asyncio
 import contextlib
 import time
 from collections.abc import AsyncIterator, Mapping
+from functools import partial
 from typing import Any, NamedTuple
 
 import click
 
 from gateway.api.v1.sending import command_of
+from gateway.domain.errors import ApiError
 from gateway.domain.event import Position
 from gateway.domain.ids import UserId
+from gateway.domain.limits import Limit
 from gateway.domain.notification import Filter, read_item_id
 from gateway.domain.principal import Project, User
 from gateway.domain.project_event import ProjectEvent, ProjectEventType
@@ -36,6 +39,7 @@ from gateway.store.overrides import OverrideStore
 from gateway.store.presence import PresenceQuestions
 from gateway.store.project_event_log import EventRetention, ProjectEventLog
 from gateway.store.project_events import ProjectEvents
+from gateway.store.quotas import Quotas, UsedFigures
 from gateway.store.redis.client import FunctionClient
 from gateway.store.redis.subscriber import Subscriber
 from gateway.store.usage import UsageWriter
@@ -81,6 +85,10 @@ class ShellSender:
         self._usage = UsageWriter(client, self._events.usage)
         self._outbox = OutboxSender(self._inboxes, lanes)
         rules = InboxRules(DeliveryConfigStore(client), self._events)
+        figures = UsedFigures(client, self._directory)
+        self._quotas = quotas = Quotas(figures, self._events)
+        self._directory.is_full = quotas.is_full
+        self._directory.full_error = partial(quotas.refusal, limit=Limit.USERS)
         self._sender = Sender(
             Deliverer(self._directory, self._inboxes, rules, self._outbox),
             self._directory,
@@ -88,6 +96,7 @@ class ShellSender:
             JobStore(client),
             OverrideStore(client),
             rules.events,
+            quotas,
         )
         self._created: set[UserId] = set()
         self._directory.on_created = self._note_created
@@ -99,13 +108,18 @@ class ShellSender:
     async def send(self, project: Project, fields: Mapping[str, Any], wait_seconds: float) -> Sent:
         """Send a notification to the one user that the checked fields name, and see which open inboxes have it.
 
-        Raises ClickException if the external id and the email are of two users.
+        Raises ClickException if the external id and the email are of two users, or a limit of the project is reached.
         """
         command = command_of(fields)
         plan = new_send_plan(Moment(int(time.time() * 1000), new_epoch()))
         keep = project.item_retention(self._retention)
+        self._quotas.note(project)
+        await self._quotas.refresh()
         try:
             await self._sender.send(project.id, command, plan, keep, False)
+        except ApiError as refusal:
+            await self._events.flush()
+            raise click.ClickException(str(refusal)) from None
         except RecipientConflictError as conflict:
             raise click.ClickException(conflict_message("", conflict.indexes[0])) from None
         user = await self._directory.resolve(project.id, command.recipients[0].identity)

@@ -235,6 +235,31 @@ class ErrorCode(Enum):
         "Wait for Retry-After seconds. With HMAC disabled, new users are created without proof: enable it, "
         "create users with the API secret, or raise INBOX_NEW_USERS_PER_HOUR or INBOX_NEW_USERS_PER_HOUR_PER_ADDRESS.",
     )
+    USER_LIMIT_REACHED = ErrorKind(
+        "user_limit_reached",
+        403,
+        "The project has as many users as it may have",
+        "Delete users, or raise `max_users` of the project.",
+    )
+    STORAGE_LIMIT_REACHED = ErrorKind(
+        "storage_limit_reached",
+        403,
+        "The project stores as much as it may",
+        "Delete notifications or users, keep fewer (`item_retention_count`), or raise `max_storage_bytes`. What was "
+        "deleted counts for up to ten minutes.",
+    )
+    SENDS_PER_MINUTE_REACHED = ErrorKind(
+        "sends_per_minute_reached",
+        429,
+        "The project has sent as often in this minute as it may",
+        "Wait for Retry-After seconds, or raise `max_sends_per_minute` of the project.",
+    )
+    SENDS_PER_MONTH_REACHED = ErrorKind(
+        "sends_per_month_reached",
+        429,
+        "The project has sent as often in this month as it may",
+        "Raise `max_sends_per_month` of the project. Retry-After is the end of the month.",
+    )
     TOO_MANY_TAILS = ErrorKind(
         "too_many_tails",
         429,

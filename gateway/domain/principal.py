@@ -7,6 +7,7 @@ from typing import TypeAlias
 import msgspec
 
 from gateway.domain.ids import ProjectId, UserId, WorkspaceId
+from gateway.domain.limits import NO_LIMITS, ProjectLimits
 from gateway.domain.retention import ItemRetention
 from gateway.domain.signing import NO_PROOF, PublicKey
 
@@ -45,6 +46,7 @@ class Project:
     """How much of each inbox is kept, 0 for all; None means the value of the setting."""
     strict: bool = False
     """Whether unknown parameter names are refused by the operations of the v1 contract too."""
+    limits: ProjectLimits = NO_LIMITS
 
     def item_retention(self, default: ItemRetention) -> ItemRetention:
         """Return how much of each inbox is kept; `default` are the values of the settings."""

@@ -246,6 +246,13 @@ class ProjectEventType(Enum):
             "remedy": "What to do.",
         },
     )
+    LIMIT_REACHED = _Row(
+        562,
+        "project.limit_reached",
+        EventLevel.WARNING,
+        "A limit of the project refused a request; at most once a minute and worker.",
+        {"limit": "The field of the project.", "max": "Its value.", "used": "What was used."},
+    )
     LANE_RESUMED = _Row(
         532,
         "delivery.resumed",

@@ -28,6 +28,7 @@ _CLOSE_CODES: dict[ErrorCode | None, CloseCode] = {
     ErrorCode.FORBIDDEN: CloseCode.FORBIDDEN,
     ErrorCode.TOO_MANY_NEW_USERS: CloseCode.TOO_MANY_NEW_USERS,
     ErrorCode.ORIGIN_NOT_ALLOWED: CloseCode.FORBIDDEN,
+    ErrorCode.USER_LIMIT_REACHED: CloseCode.FORBIDDEN,
 }
 """The close code for each error of refused credentials. Any other error closes with `unauthorized`."""
 

@@ -105,7 +105,8 @@ class Deliverer:
         conflicts: list[int] = []
         while True:
             try:
-                deliveries = await resolve_named(self._directory, project_id, list(left.values()))
+                named = list(left.values())
+                deliveries = await resolve_named(self._directory, project_id, named, is_accepted=skip_conflicts)
                 delivering = self._deliver(item, deliveries, is_noted=not skip_conflicts)
                 if item.of_many and not skip_conflicts and self._sent is not None:
                     ids = [delivery.user.id for delivery in deliveries]

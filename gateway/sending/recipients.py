@@ -21,13 +21,17 @@ def conflict_message(root: str, index: int) -> str:
     return f"Param '{path}' has the external_id of one user and the email of another"
 
 
-async def resolve_named(directory: Directory, project_id: ProjectId, recipients: Sequence[Recipient]) -> list[Delivery]:
+async def resolve_named(
+    directory: Directory, project_id: ProjectId, recipients: Sequence[Recipient], *, is_accepted: bool = False
+) -> list[Delivery]:
     """Return a delivery for each user that recipients name. Unknown users are created.
 
-    A user who is named twice gets one delivery with all attributes. Raises RecipientConflictError.
+    A user who is named twice gets one delivery with all attributes. With `is_accepted`, a limit of users does not
+    matter any more. Raises RecipientConflictError, and ApiError 403 for unknown users if the project is full.
     """
     try:
-        resolved = await directory.resolve_many(project_id, [recipient.identity for recipient in recipients])
+        identities = [recipient.identity for recipient in recipients]
+        resolved = await directory.resolve_many(project_id, identities, is_accepted=is_accepted)
     except IdentityConflictError as conflict:
         raise RecipientConflictError(conflict.indexes) from None
     deliveries: dict[UserId, Delivery] = {}

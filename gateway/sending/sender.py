@@ -14,6 +14,7 @@ from gateway.store.contents import Content
 from gateway.store.directory import Directory
 from gateway.store.jobs import JobKind, JobStore
 from gateway.store.overrides import OverrideStore
+from gateway.store.quotas import Quotas
 
 _encode = msgspec.json.encode
 
@@ -29,6 +30,7 @@ class Sender:
         jobs: JobStore,
         overrides: OverrideStore,
         events: SendEvents,
+        quotas: Quotas | None = None,
     ):
         self._deliverer = deliverer
         self._directory = directory
@@ -36,6 +38,7 @@ class Sender:
         self._jobs = jobs
         self._overrides = overrides
         self._events = events
+        self._quotas = quotas
 
     async def send(
         self, project_id: ProjectId, command: SendCommand, plan: SendPlan, keep: ItemRetention, repeatable: bool
@@ -45,12 +48,16 @@ class Sender:
         If all recipients are named users, they have it on return. Else a broadcast is enqueued.
 
         `keep` is how much of each inbox is kept. With `repeatable`, the request may be repeated within 24 hours.
-        Raises RecipientConflictError before anything is sent.
+        Raises RecipientConflictError, and ApiError for a limit of the project that is reached, before anything is sent.
         """
         sent = Content.encode(plan.id, command.sent)
         if command.is_for_many:
             await self.enqueue(project_id, command, plan, "notification")
             return sent
+        if (quotas := self._quotas) is not None:
+            quotas.admit_send(project_id)
+            if quotas.is_full(project_id):
+                await self._directory.require_known(project_id, [each.identity for each in command.recipients])
         content = sent if command.overrides is None else Content.encode(plan.id, command.shown)
         if content.category:
             await self._categories.record(project_id, content.category)
@@ -72,8 +79,10 @@ class Sender:
         """Enqueue a broadcast to all recipients. Return it as an encoded JSON object, without its status.
 
         `root` names the body in error messages, "" if nothing does. Users who are created afterwards do not get the
-        notification.
+        notification. Raises ApiError for a limit of the project that is reached.
         """
+        if self._quotas is not None:
+            self._quotas.admit_send(project_id)
         view = _encode(
             {
                 "id": plan.id,

@@ -105,6 +105,10 @@ class Directory:
         """How many changes of names this worker has received."""
         self.on_created: Callable[[User], None] = lambda user: None
         """Called with each user that a call created, except by `resolve_or_create`."""
+        self.is_full: Callable[[ProjectId], bool] = lambda project_id: False
+        """Returns whether a project may have no more users."""
+        self.full_error: Callable[[ProjectId], Exception] = lambda project_id: RuntimeError("the project is full")
+        """Returns the exception for a user whom such a project does not get."""
 
     def cached(self, project_id: ProjectId, identity: Named) -> User | None:
         """Return the user that an identity names, None if the user is not cached."""
@@ -121,6 +125,8 @@ class Directory:
         if (known := self.cached(project_id, identity)) is not None:
             return known
         now, before = self._monotonic(), self._changes
+        if self.is_full(project_id):
+            await self.require_known(project_id, (identity,))
         (user,) = await self._resolve_or_find(project_id, (identity,), (0,))
         self._remember(user, now, before)
         return user
@@ -136,6 +142,8 @@ class Directory:
         now, before = self._monotonic(), self._changes
         if (known := self.cached(project_id, identity)) is not None:
             return known
+        if self.is_full(project_id):
+            await self.require_known(project_id, (identity,))
         names = (identity.external_id or "", identity.email or "", new_uuid())
         origin = client_network(address()) if limits.per_address else ""
         try:
@@ -150,21 +158,38 @@ class Directory:
         self._remember(user, now, before)
         return user
 
-    async def resolve_many(self, project_id: ProjectId, identities: Sequence[Identity]) -> list[Resolved]:
+    async def resolve_many(
+        self, project_id: ProjectId, identities: Sequence[Identity], *, is_accepted: bool = False
+    ) -> list[Resolved]:
         """Return the users that identities name, in order. Missing users are created, in one atomic step.
 
-        Raises IdentityConflictError.
+        With `is_accepted`, that was accepted before, and happens even in a project that is full now. Raises
+        IdentityConflictError, and `full_error`.
         """
         now, before = self._monotonic(), self._changes
         found = [self.cached(project_id, identity) for identity in identities]
         missing = [index for index, user in enumerate(found) if user is None]
         if missing:
+            if not is_accepted and self.is_full(project_id):
+                await self.require_known(project_id, [identities[index] for index in missing])
             fresh = await self._resolve_or_find(project_id, [identities[index] for index in missing], missing)
             for index, user in zip(missing, fresh, strict=True):
                 found[index] = user
                 self._remember(user, now, before)
         read = set(missing)
         return [Resolved(user, index in read) for index, user in enumerate(found) if user is not None]
+
+    async def require_known(self, project_id: ProjectId, identities: Sequence[Named]) -> None:
+        """Raise `full_error` unless each of these names a user who exists."""
+        named = [
+            [f"x:{each.external_id}"] * bool(each.external_id) + [f"e:{each.email}"] * bool(each.email)
+            for each in identities
+        ]
+        names = [name for each in named for name in each]
+        rows = await self._client.call_many([FIND(keys.directory(project_id), name) for name in names])
+        known = {name for name, row in zip(names, rows, strict=True) if row is not None}
+        if any(known.isdisjoint(each) for each in named):
+            raise self.full_error(project_id)
 
     async def resolve_or_create(
         self, project_id: ProjectId, identities: Sequence[Identity], new_ids: Sequence[str]

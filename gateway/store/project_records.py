@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from gateway.domain.limits import ProjectLimits
 from gateway.domain.principal import DEFAULT_WORKSPACE
 from gateway.domain.retention import DEFAULT
 from gateway.store import keys
@@ -39,6 +40,17 @@ class ProjectRecord(msgspec.Struct, frozen=True):
     item_retention_seconds: int | None = None
     strict: bool = False
     format: str = ""
+    max_users: int = 0
+    max_storage_bytes: int = 0
+    max_sends_per_minute: int = 0
+    max_sends_per_month: int = 0
+
+    @property
+    def limits(self) -> ProjectLimits:
+        """The limits of the project."""
+        return ProjectLimits(
+            self.max_users, self.max_storage_bytes, self.max_sends_per_minute, self.max_sends_per_month
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +64,10 @@ class ProjectChange:
     item_retention_seconds: int | str | None = None
     """A bound, or DEFAULT to follow the settings."""
     strict: bool | None = None
+    max_users: int | None = None
+    max_storage_bytes: int | None = None
+    max_sends_per_minute: int | None = None
+    max_sends_per_month: int | None = None
 
     def applied_to(self, record: ProjectRecord) -> ProjectRecord:
         """Return a record with the given fields changed."""

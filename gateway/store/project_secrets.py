@@ -75,4 +75,5 @@ class SecretCipher:
             record.item_retention_count,
             record.item_retention_seconds,
             record.strict,
+            record.limits,
         )

@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 import msgspec
 
 from gateway.domain.ids import ProjectId, WorkspaceId
+from gateway.domain.limits import NO_LIMITS, ProjectLimits
 from gateway.domain.principal import DEFAULT_WORKSPACE, Project
 from gateway.domain.signing import PublicKey
 from gateway.store import keys
@@ -92,6 +93,8 @@ class ProjectStore:
         self._unix = unix
         self.receives_changes: Callable[[], bool] = lambda: True
         """Returns whether changes by other nodes are received now. While they are not, the cache is not used."""
+        self.on_read: Callable[[Project], None] = lambda project: None
+        """Called with each project that is read into the cache, which happens before anything is done for it."""
 
     async def by_api_key(self, api_key: str) -> Project | None:
         """Return the project with this API key, None if there is none.
@@ -140,6 +143,7 @@ class ProjectStore:
         except StoreDataError as problem:
             return problem
         self.cache.note_seen(api_key)
+        self.on_read(project)
         return project
 
     def _absent(self, api_key: str, state: StoreState | None) -> StoreEmptyError | None:
@@ -172,6 +176,7 @@ class ProjectStore:
         item_retention_count: int | None = None,
         item_retention_seconds: int | None = None,
         strict: bool = False,
+        limits: ProjectLimits = NO_LIMITS,
     ) -> Project:
         """Create a project and return it. API key and secret are random unless they are given.
 
@@ -192,6 +197,7 @@ class ProjectStore:
             item_retention_seconds=item_retention_seconds,
             strict=strict,
             format=keys.FORMAT,
+            **limits._asdict(),
         )
         if not await self._put(record, b""):
             raise KeyTakenError(record.api_key)

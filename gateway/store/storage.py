@@ -58,6 +58,8 @@ class StorageReport(msgspec.Struct, frozen=True):
     directory_bytes: int
     content_bytes: Estimate
     event_bytes: Estimate
+    places: int = -1
+    """How many users the project had ever had, -1 in reports of earlier versions."""
 
     @property
     def total(self) -> Estimate:
@@ -114,6 +116,7 @@ class StorageEstimator:
             await self._memory(keys.directory(project_id)) + 16 * places,
             await self._contents(project_id),
             await self._events(project_id),
+            places,
         )
 
     async def _sample(self, project_id: ProjectId, places: int, users: int) -> list[User]:

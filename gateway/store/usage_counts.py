@@ -152,6 +152,11 @@ class UsageCounts:
         self._milestones = {**self._milestones, **milestones}
         self.noted.set()
 
+    def waiting_sends(self, project_id: ProjectId) -> int:
+        """Return how many requests to send are counted and not yet written."""
+        found = self._counts.get(project_id)
+        return found.sends if found is not None else 0
+
     def forget(self, project_id: ProjectId) -> None:
         """Remove what is counted of a deleted project."""
         self._counts.pop(project_id, None)

@@ -49,6 +49,9 @@ NEW_USERS_REFUSED = Counter(
     "inbox_new_users_refused",
     "Calls and connections of unknown users refused because too many arrived without proof of identity.",
 )
+LIMIT_REFUSALS = Counter(
+    "inbox_project_limit_refusals", "Requests that a limit of their project refused, by the limit.", ["limit"]
+)
 RATE_LIMIT_FAILURES = Counter("inbox_rate_limit_failures", "Calls that could not be counted and were allowed.")
 JOBS_RUNNING = Gauge("inbox_jobs_running", "Jobs that are running.", multiprocess_mode="livesum")
 JOBS_FINISHED = Counter("inbox_jobs_finished", "Jobs that have finished, or failed for good.", ["kind"])

@@ -28,6 +28,7 @@ from gateway.store.project_event_log import EventRetention, ProjectEventLog
 from gateway.store.project_event_tails import EventTails
 from gateway.store.project_events import ProjectEvents
 from gateway.store.projects import ProjectStore
+from gateway.store.quotas import Quotas, UsedFigures
 from gateway.store.redis.client import FunctionClient
 from gateway.store.redis.subscriber import Subscriber
 from gateway.store.redis.topology import Topology
@@ -75,6 +76,7 @@ async def test_a_worker_binds_every_row_in_the_order_of_the_table_and_admits_eve
         senders={},
         event_log=event_log,
         events=ProjectEvents(event_log),
+        quotas=Quotas(UsedFigures(client, directory), ProjectEvents(event_log)),
         tails=EventTails(Subscriber(client, "w")),
         connection_tails=ConnectionTails(Subscriber(client, "w"), lambda project_id: None),
         questions=PresenceQuestions(client, Subscriber(client, "w"), "w"),

@@ -19,6 +19,7 @@ from gateway.api.v1.projects import NEW_PROJECT, PROJECT_CHANGE, ProjectsResourc
 from gateway.domain.admin import Role
 from gateway.domain.errors import ErrorCode, api_error, invalid
 from gateway.domain.ids import WorkspaceId
+from gateway.domain.limits import ProjectLimits
 from gateway.domain.objects import Object
 from gateway.domain.params import Integer, Text
 from gateway.domain.principal import DEFAULT_WORKSPACE, Project, Workspace
@@ -80,9 +81,9 @@ class WorkspaceOfProject(msgspec.Struct):
 class AdminProject(msgspec.Struct):
     """A project, without secrets. `role` is what the admin may do in it.
 
-    A retention is null where the gateway's setting applies. While a former API secret is accepted too,
-    `former_secret_ends_at` is the unix second at which it ends. `has_secret` is false if the secret was encrypted with
-    another INBOX_SECRET_KEY.
+    A retention is null where the gateway's setting applies, and a limit 0 where there is none. While a former API
+    secret is accepted too, `former_secret_ends_at` is the unix second at which it ends. `has_secret` is false if the
+    secret was encrypted with another INBOX_SECRET_KEY.
     """
 
     id: str
@@ -92,6 +93,10 @@ class AdminProject(msgspec.Struct):
     allowed_origins: list[str]
     item_retention_count: int | None
     item_retention_seconds: int | None
+    max_users: int
+    max_storage_bytes: int
+    max_sends_per_minute: int
+    max_sends_per_month: int
     strict: bool
     workspace: WorkspaceOfProject
     role: str
@@ -167,7 +172,8 @@ class AdminProjectsResource:
         values = call.fields(await call.body())
         before = call.project
         project = await self.base.change(before, values)
-        changed = {name: [getattr(before, name), getattr(project, name)] for name in values if values[name] is not None}
+        given = [name for name in values if values[name] is not None]
+        changed = {name: [_value(before, name), _value(project, name)] for name in given}
         call.note(**{name: both for name, both in changed.items() if both[0] != both[1]})
         return await self._response(call, project)
 
@@ -237,6 +243,11 @@ def _secret(project: Project) -> Response:
     return json_response(body)
 
 
+def _value(project: Project, name: str) -> Any:
+    """Return a field of a project, or one of its limits."""
+    return getattr(project.limits if name in ProjectLimits._fields else project, name)
+
+
 def _shown(project: Project, workspace: Workspace, call: AdminCall) -> dict[str, Any]:
     role = call.principal.admin.role_in(workspace.id) or Role.VIEWER
     return {
@@ -247,6 +258,7 @@ def _shown(project: Project, workspace: Workspace, call: AdminCall) -> dict[str,
         "allowed_origins": list(project.allowed_origins),
         "item_retention_count": project.item_retention_count,
         "item_retention_seconds": project.item_retention_seconds,
+        **project.limits._asdict(),
         "strict": project.strict,
         "workspace": {"id": workspace.id, "title": workspace.title},
         "role": role.value,

@@ -19,7 +19,7 @@ from gateway.api.core.query import Number, total_pages
 from gateway.api.core.responses import encode, raw_json_response
 from gateway.api.core.schema import Hash, ResponseSpec, Seconds, Uuid
 from gateway.api.v1.items import Notification
-from gateway.api.v1.sending import NOTIFICATION, command_of
+from gateway.api.v1.sending import LIMITS, NOTIFICATION, command_of
 from gateway.domain.notification import ItemId
 from gateway.domain.principal import User
 from gateway.sending.plans import SendPlan, decode_broadcast
@@ -39,6 +39,7 @@ NEW_BROADCAST = Body(
         "recipients": [{"matches": "*"}],
     },
     max_bytes=None,
+    refusals=LIMITS,
 )
 
 PAGING = (

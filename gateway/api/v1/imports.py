@@ -17,6 +17,7 @@ from gateway.api.core.problems import not_found
 from gateway.api.core.responses import encode, raw_json_response
 from gateway.api.core.schema import ResponseSpec, Uuid
 from gateway.api.v1.identity import ATTRIBUTES, NAMES, NamedUser
+from gateway.domain.errors import ErrorCode
 from gateway.domain.objects import Array, Object
 from gateway.domain.params import Anything
 from gateway.sending.command import UserFields
@@ -25,6 +26,7 @@ from gateway.sending.imports import portions_of
 from gateway.sending.plans import ImportPlan
 from gateway.store.event_log import Moment
 from gateway.store.jobs import JobKind, JobStore
+from gateway.store.quotas import Quotas
 
 MAX_ROWS = 10_000
 
@@ -65,6 +67,7 @@ NEW_IMPORT = Body(
     ),
     example={"users": [{"external_id": "ada", "email": "ada@example.com"}, {"external_id": "joe"}]},
     max_bytes=None,
+    refusals=(ErrorCode.USER_LIMIT_REACHED,),
 )
 
 
@@ -119,6 +122,7 @@ class ImportsResource:
     jobs: JobStore
     idempotency: Idempotency
     now: Callable[[], Moment]
+    quotas: Quotas
 
     async def create(self, call: ProjectCall) -> Response:
         """Import up to 10,000 users. Users that do not exist yet are created, the others are updated.
@@ -131,6 +135,7 @@ class ImportsResource:
 
         async def work(encoded_plan: bytes, repeatable: bool) -> bytes:
             plan = planned(encoded_plan, ImportPlan)
+            self.quotas.admit_users(call.project.id)
             await self.jobs.enqueue(JobKind.IMPORT, call.project.id, plan.id, b"", plan.now_ms, portions_of(rows))
             return encode({"import": {"id": plan.id, "status": "processing", "summary": {}, "errors": []}})
 

@@ -17,7 +17,7 @@ from gateway.api.core.query import Flag, Number, Texts, total_pages
 from gateway.api.core.responses import encode, no_content, raw_json_response
 from gateway.api.core.schema import Hash, ResponseSpec, Seconds, Uuid
 from gateway.api.v1.items import Notification, item_id_of
-from gateway.api.v1.sending import NOTIFICATION, command_of, plain_command
+from gateway.api.v1.sending import LIMITS, NOTIFICATION, command_of, plain_command
 from gateway.domain.errors import invalid
 from gateway.domain.notification import UNCATEGORIZED, BulkCommand, Command, Filter, stored_categories
 from gateway.domain.principal import Project
@@ -45,6 +45,7 @@ NEW_NOTIFICATION = Body(
         "recipients": [{"external_id": "ada"}],
     },
     max_bytes=None,
+    refusals=LIMITS,
 )
 
 FILTER = (

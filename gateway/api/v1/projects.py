@@ -17,6 +17,7 @@ from gateway.api.core.schema import ResponseSpec
 from gateway.domain import principal
 from gateway.domain.errors import invalid
 from gateway.domain.ids import ProjectId, WorkspaceId
+from gateway.domain.limits import MAX_LIMIT, Limit, ProjectLimits
 from gateway.domain.objects import Array, Object
 from gateway.domain.origin import MAX_ORIGIN_LENGTH, ORIGIN_PATTERN, read_origin
 from gateway.domain.params import Integer, Param, Switch, Text
@@ -96,6 +97,27 @@ def _fields(name_required: bool) -> dict[str, Param]:
             description="For how many seconds notifications are kept. 0 keeps them for ever; "
             f'`"{DEFAULT}"` follows INBOX_ITEM_RETENTION_SECONDS.',
         ),
+        "max_users": Integer(
+            least=0,
+            most=MAX_LIMIT,
+            description="How many users the project may have; 0 is no limit. Unknown users are then refused with 403.",
+        ),
+        "max_storage_bytes": Integer(
+            least=0,
+            most=MAX_LIMIT,
+            description="How many bytes of the store it may use, as `GET /v2/storage` estimates them; 0 is no limit. "
+            "Sending is then refused with 403.",
+        ),
+        "max_sends_per_minute": Integer(
+            least=0,
+            most=MAX_LIMIT,
+            description="How often it may send in a minute; 0 is no limit. More requests get a 429.",
+        ),
+        "max_sends_per_month": Integer(
+            least=0,
+            most=MAX_LIMIT,
+            description="How often it may send in a calendar month (UTC); 0 is no limit. More requests get a 429.",
+        ),
         "strict": Switch(
             description="Whether a request with fields or query parameters that the operation does not define is "
             "refused with 422. Otherwise these are ignored, and named in the header `X-Inbox-Warnings`."
@@ -104,6 +126,7 @@ def _fields(name_required: bool) -> dict[str, Param]:
 
 
 _BOUNDS = ("item_retention_count", "item_retention_seconds")
+_LIMITS = tuple(limit.value for limit in Limit)
 
 _EXAMPLE = {"name": "Shop", "hmac_enabled": True, "allowed_origins": ["https://shop.example.com"]}
 
@@ -126,7 +149,7 @@ class Project(msgspec.Struct):
     """A project with its keys.
 
     The secret is null if it was encrypted with another INBOX_SECRET_KEY. A retention is null where the gateway's
-    setting applies.
+    setting applies. A limit is 0 where there is none.
     """
 
     id: int
@@ -137,6 +160,10 @@ class Project(msgspec.Struct):
     allowed_origins: list[str]
     item_retention_count: int | None
     item_retention_seconds: int | None
+    max_users: int
+    max_storage_bytes: int
+    max_sends_per_minute: int
+    max_sends_per_month: int
     strict: bool
     workspace: Workspace
 
@@ -192,6 +219,7 @@ class ProjectsResource:
                 workspace_id=workspace_id,
                 allowed_origins=values["allowed_origins"] or (),
                 strict=values["strict"] is True,
+                limits=ProjectLimits(*(values[name] or 0 for name in _LIMITS)),
                 **{name: None if values[name] == DEFAULT else values[name] for name in _BOUNDS},
             )
         except TooManyProjectsError as problem:
@@ -215,7 +243,7 @@ class ProjectsResource:
             values["name"],
             values["hmac_enabled"],
             values["allowed_origins"],
-            **{name: values[name] for name in _BOUNDS},
+            **{name: values[name] for name in (*_BOUNDS, *_LIMITS)},
             strict=values["strict"],
         )
         project = await self.projects.update(found.api_key, change)
@@ -271,6 +299,7 @@ def _shown(project: principal.Project, workspace: principal.Workspace) -> dict[s
         # None where the gateway's settings apply.
         "item_retention_count": project.item_retention_count,
         "item_retention_seconds": project.item_retention_seconds,
+        **project.limits._asdict(),
         "strict": project.strict,
         "workspace": {"id": int(workspace.id), "title": workspace.title},
     }

@@ -11,6 +11,7 @@ from gateway.api.v1.identity import ATTRIBUTES, MAX_EMAIL, MAX_EXTERNAL_ID, MAX_
 from gateway.api.v1.overrides import overrides
 from gateway.domain.condition import MAX_BYTES, ConditionError
 from gateway.domain.condition_reader import read_condition
+from gateway.domain.errors import ErrorCode
 from gateway.domain.objects import Array, Hash, Object
 from gateway.domain.params import Param, Text
 from gateway.sending.command import Recipient, SendCommand
@@ -112,6 +113,15 @@ NOTIFICATION = NewNotification(
     },
 )
 """The fields of the body, with the limits of the v1 contract."""
+
+
+LIMITS = (
+    ErrorCode.STORAGE_LIMIT_REACHED,
+    ErrorCode.USER_LIMIT_REACHED,
+    ErrorCode.SENDS_PER_MINUTE_REACHED,
+    ErrorCode.SENDS_PER_MONTH_REACHED,
+)
+"""The limits of a project that may refuse a valid request to send."""
 
 
 def command_of(values: Mapping[str, Any]) -> SendCommand:

@@ -15,7 +15,7 @@ from gateway.api.core.responses import encode, json_response, no_content
 from gateway.api.core.schema import Hash, ResponseSpec, Uuid
 from gateway.api.v1.identity import ATTRIBUTES, NAMES, NamedUser, find_user, names_of, user_not_found
 from gateway.domain import principal
-from gateway.domain.errors import invalid
+from gateway.domain.errors import ErrorCode, invalid
 from gateway.domain.objects import Object
 from gateway.domain.principal import Identity
 from gateway.domain.project_event import ProjectEvent, ProjectEventType
@@ -36,6 +36,7 @@ NEW_USER = Body(
         fields={**NAMES, **ATTRIBUTES},
     ),
     example=_EXAMPLE,
+    refusals=(ErrorCode.USER_LIMIT_REACHED,),
 )
 
 USER_CHANGE = Body("user", Object(required=True, name="UserChange", fields={**NAMES, **ATTRIBUTES}), example=_EXAMPLE)

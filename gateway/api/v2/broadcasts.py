@@ -22,7 +22,7 @@ from gateway.api.core.responses import encode, json_response
 from gateway.api.core.schema import Hash, ResponseSpec, Time, Uuid
 from gateway.api.v1.broadcasts import BroadcastProblem, BroadcastStatus
 from gateway.api.v1.overrides import overrides
-from gateway.api.v1.sending import MAX_TITLE, MAX_URL, NOTIFICATION, NewNotification, command_of
+from gateway.api.v1.sending import LIMITS, MAX_TITLE, MAX_URL, NOTIFICATION, NewNotification, command_of
 from gateway.domain.params import Anything, FormedText, Text
 from gateway.domain.times import rfc3339
 from gateway.sending.command import Overrides
@@ -77,6 +77,7 @@ NEW_BROADCAST = Body(
         "overrides": {"channels": {"sms": {"title": "We are back"}}},
     },
     max_bytes=None,
+    refusals=LIMITS,
 )
 
 

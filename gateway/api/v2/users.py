@@ -18,7 +18,7 @@ from gateway.api.core.responses import encode, json_response, no_content
 from gateway.api.core.schema import Hash, ResponseSpec, Time, Uuid
 from gateway.api.v1.identity import ATTRIBUTES, MAX_EXTERNAL_ID, NAMES, NamedUser, find_user, names_of
 from gateway.domain import principal
-from gateway.domain.errors import invalid
+from gateway.domain.errors import ErrorCode, invalid
 from gateway.domain.ids import ProjectId
 from gateway.domain.params import Anything
 from gateway.domain.principal import Identity, normalize_email
@@ -48,6 +48,7 @@ NEW_USER = Body(
         },
     ),
     example={"external_id": "ada", "email": "ada@example.com", "first_name": "Ada", "last_name": "Lovelace"},
+    refusals=(ErrorCode.USER_LIMIT_REACHED,),
 )
 
 _NAME_LENGTH = 100

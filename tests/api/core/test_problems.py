@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import gzip
+import itertools
 import json
 import re
 import select
@@ -12,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 from uuid import uuid4
 
@@ -37,7 +39,7 @@ from tests.api.admin.admins import PASSWORD, invited, owner_of, signed_in
 from tests.api.core.calls import request_of
 from tests.api.inbox import notification
 from tests.api.tokens import bearer, claims_of, token
-from tests.api.workspaces import command, created_project, user_of, workspace_headers
+from tests.api.workspaces import admin_of, command, created_project, user_of, workspace_headers
 from tests.servers import ADMIN, API_KEY, Gateway, RedisServer, running_gateway, running_redis, user_headers, wait_for
 
 Answer = tuple[int, Any]
@@ -291,6 +293,23 @@ def _(bench: Bench) -> Answer:
         response = read(httpx.get(f"{bench.strict.url}/notifications", headers=headers))
         if response[0] != 200:
             return response
+
+
+def limited(bench: Bench, **limits: int) -> Answer:
+    """Send in a project with limits until one of them refuses it."""
+    project = created_project(bench.gateway, **limits)
+    headers = admin_of(project)
+    for number in itertools.count():
+        response = httpx.post(f"{bench.gateway.url}/notifications", headers=headers, json=notification(f"u{number}"))
+        if response.status_code != 201:
+            return read(response)
+    raise AssertionError("unreachable")
+
+
+recipe("user_limit_reached")(partial(limited, max_users=1))
+recipe("storage_limit_reached")(partial(limited, max_storage_bytes=1))
+recipe("sends_per_minute_reached")(partial(limited, max_sends_per_minute=1))
+recipe("sends_per_month_reached")(partial(limited, max_sends_per_month=1))
 
 
 def unfinished(path: str, headers: dict[str, str], size: int) -> bytes:
