@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 
 CHART = Path(__file__).parent.parent / "deploy" / "kubernetes"
+GUIDE = CHART.parent.parent / "docs" / "deploy" / "kubernetes.md"
 HEADING = "## Values\n"
 
 _LINE = re.compile(r"(?P<indent> *)(?P<key>[A-Za-z]+):(?P<rest>.*)")
@@ -29,6 +30,13 @@ def described_values() -> Iterator[tuple[str, str]]:
             if description:
                 yield ".".join(path), " ".join(description)
             description = []
+
+
+def guide_values() -> dict[str, Any]:
+    """Return the file of values that the guide to Kubernetes shows."""
+    shown = re.findall(r"```yaml\n(.*?)```", GUIDE.read_text(), re.DOTALL)
+    (values,) = (loaded for loaded in map(yaml.safe_load, shown) if "image" in loaded)
+    return dict(values)
 
 
 def table() -> str:

@@ -12,7 +12,7 @@ import yaml
 
 from gateway import __version__
 from gateway.settings import Settings, variable
-from tests.chart_readme import CHART, described_values, readme
+from tests.chart_readme import CHART, GUIDE, described_values, guide_values, readme
 
 VALUES: dict[str, Any] = yaml.safe_load((CHART / "values.yaml").read_text())
 SCHEMA: dict[str, Any] = json.loads((CHART / "values.schema.json").read_text())
@@ -69,3 +69,12 @@ def test_every_setting_in_the_chart_is_one_of_the_gateway() -> None:
     names = {variable(item.name) for item in fields(Settings)}
     text = TEMPLATES + (CHART / "values.yaml").read_text() + (CHART / "values.schema.json").read_text()
     assert set(re.findall(r"\bINBOX_[A-Z_]*[A-Z]\b(?!\[)", text)) <= names
+
+
+def test_the_guide_shows_values_and_names_of_the_chart() -> None:
+    jsonschema.validate(guide_values(), SCHEMA)
+    text = GUIDE.read_text()
+    assert set(re.findall(r"`((?:[a-z]\w+\.)+[a-zA-Z]+)(?:: true)?`", text)) - {"values.yaml"} <= {
+        *leaves(VALUES),
+        *(path.rpartition(".")[0] for path in leaves(VALUES)),
+    }

@@ -11,9 +11,11 @@ import click
 
 from gateway.cli import cli
 from gateway.settings import Settings, variable
+from tests.packages.image import READ_ONLY
 from tests.test_packaging import EXTRAS
 
 ROOT = Path(__file__).parent.parent
+GUIDE = ROOT / "docs" / "deploy" / "container.md"
 SETTINGS = {variable(item.name) for item in fields(Settings)}
 
 
@@ -84,3 +86,11 @@ def test_the_labels_name_the_version_the_commit_the_source_and_the_licence() -> 
     assert labels["licenses"] == "Apache-2.0"
     target = (ROOT / "Makefile").read_text()
     assert all(f"--build-arg {argument}=" in target for argument in arguments)
+
+
+def test_the_guide_runs_the_image_as_the_test_of_the_image_does() -> None:
+    shown = [text for text in re.findall(r"```sh\n(.*?)```", GUIDE.read_text(), re.DOTALL) if "docker run" in text]
+    assert shown
+    for text in shown:
+        command = shlex.split(text.replace("\\\n", " "))
+        assert " ".join(READ_ONLY).lower() in " ".join(command).lower()

@@ -20,7 +20,7 @@ def rendered(chart: Any, values: dict[str, Any], versions: list[str]) -> dict[st
     """Return the objects, the notes and the faults of a case, or the error of Helm."""
     try:
         chart.validate_schema(values)
-        files = chart.render(values, name="inbox", namespace="prod")
+        files = chart.render(values, name="inbox-gateway", namespace="inbox")
     except helm_python.HelmError as error:
         return {"error": str(error)}
     objects, notes = [], ""

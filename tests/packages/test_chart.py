@@ -18,7 +18,7 @@ import pytest
 from gateway.cli import cli
 from gateway.server.valkey.binary import valkey_binary
 from gateway.settings import load_settings
-from tests.chart_readme import CHART
+from tests.chart_readme import CHART, guide_values
 from tests.servers import free_port, wait_for
 
 PYTHON = Path(os.environ.get("CHARTS_PYTHON", CHART.parent.parent / ".venv-charts/bin/python"))
@@ -46,6 +46,7 @@ CASES: dict[str, dict[str, Any]] = {
         },
         "gateway": {"nodeSelector": {"pool": "inbox"}, "tolerations": [{"key": "inbox", "operator": "Exists"}]},
     },
+    "the guide": guide_values(),
     "least": {
         "secret": {"existingSecret": "own"},
         "delivery": {"enabled": False},
@@ -95,7 +96,7 @@ def pod(one: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     return spec, container
 
 
-NAME = "inbox-inbox-gateway"
+NAME = "inbox-gateway"
 
 
 def test_helm_finds_nothing_to_improve_but_the_icon(outcome: dict[str, Any]) -> None:
@@ -132,7 +133,7 @@ def test_pods_run_restricted(outcome: dict[str, Any]) -> None:
             assert (spec["automountServiceAccountToken"], spec["enableServiceLinks"]) == (False, False)
             assert container["resources"]["requests"]
             checked += 1
-    assert checked == 6
+    assert checked == 8
 
 
 def test_pods_have_longer_to_stop_than_the_gateway_needs(outcome: dict[str, Any]) -> None:
@@ -212,7 +213,7 @@ def test_a_chart_without_a_port_of_the_dashboard_opens_none(outcome: dict[str, A
 
 def test_the_notes_name_the_next_commands(outcome: dict[str, Any]) -> None:
     notes = outcome["cases"]["to start with"]["notes"]
-    assert f"kubectl --namespace prod exec deployment/{NAME} -- inbox-gateway project create NAME" in notes
+    assert f"kubectl --namespace inbox exec deployment/{NAME} -- inbox-gateway project create NAME" in notes
     assert "Clients reach it at https://inbox.example.com" in outcome["cases"]["everything"]["notes"]
 
 

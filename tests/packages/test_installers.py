@@ -97,8 +97,11 @@ def test_pipx_runs_it_once_and_installs_it_with_an_extra(wheel: Path, tmp_path: 
     assert output((str(python), "-c", "import liquid"), environment) == ""
 
 
-def test_uvx_runs_it(wheel: Path, tmp_path: Path) -> None:
+def test_uvx_runs_it_and_uv_installs_it_with_an_extra(wheel: Path, tmp_path: Path) -> None:
     environment = home(tmp_path)
     command = ("uvx", "--from", str(wheel), "inbox-gateway")
     assert output((*command, "--version"), environment) == f"inbox-gateway, version {__version__}\n"
     assert_it_serves(command, environment)
+    output(("uv", "tool", "install", f"{wheel}[templates]"), environment)
+    program = str(tmp_path / ".local" / "bin" / "inbox-gateway")
+    assert output((program, "--version"), environment) == f"inbox-gateway, version {__version__}\n"
