@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run web clients check test browsers channels conformance docs fuzz loadtest image image-test charts release installers install install-dev lock clean
+.PHONY: run web clients check test browsers channels prometheus conformance docs fuzz loadtest image image-test charts release installers install install-dev lock clean
 
 run: install
 	@$(BIN)/inbox-gateway serve
@@ -36,6 +36,12 @@ channels: .venv/installed-dev
 proxies: .venv/installed-dev
 	@sh tests/deploy/system.sh
 	PROXIES=1 $(BIN)/pytest -q -rs tests/deploy
+
+# A real Prometheus against a real gateway: its targets, the queries of the dashboard, and the rules. It needs Debian's
+# package prometheus, which is installed as root.
+prometheus: .venv/installed-dev
+	@sh tests/prometheus/system.sh
+	$(BIN)/pytest -q -rs tests/prometheus tests/deploy/test_prometheus.py
 
 # The Autobahn test suite against the WebSocket frames. It needs a Python 2.7, and prints how to install one.
 conformance: .venv/installed-dev

@@ -92,10 +92,14 @@ REAL_PROVIDERS = "tests/providers"
 PROGRAMS_OF_PACKAGES = "tests/packages"
 """What `make image-test`, `make charts` and `make installers` run, for the same reason."""
 
+REAL_PROMETHEUS = "tests/prometheus"
+"""What `make prometheus` runs, for the same reason."""
+
 OWN_RUNS = (
     "tests/domain",
     REAL_PROVIDERS,
     PROGRAMS_OF_PACKAGES,
+    REAL_PROMETHEUS,
     "tests/test_words.py",
     *UNMEASURED,
     *BROWSER,
