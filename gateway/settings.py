@@ -1,4 +1,7 @@
-"""The settings, read once from environment variables `INBOX_*`. A misspelt name is an error."""
+"""The settings, read once from environment variables `INBOX_*`. A misspelt name is an error.
+
+A secret may be in a file instead: `INBOX_SECRET_KEY_FILE` is the path of one whose first line is `INBOX_SECRET_KEY`.
+"""
 
 import difflib
 import re
@@ -446,6 +449,11 @@ def variable(name: str) -> str:
     return PREFIX + name.upper()
 
 
+def secret_file(name: str) -> str:
+    """Return the name of the environment variable with the path of a file whose first line is a secret setting."""
+    return f"{variable(name)}_FILE"
+
+
 def load_settings(environment: Mapping[str, str], **overrides: Any) -> Settings:
     """Return the settings. `overrides` that are not None take precedence, as command-line options do.
 
@@ -455,6 +463,7 @@ def load_settings(environment: Mapping[str, str], **overrides: Any) -> Settings:
     known = {variable(item.name): item for item in fields(Settings)}
     problems: list[str] = []
     values: dict[str, Any] = {}
+    environment = _with_secret_files(environment, problems)
     for name, text in environment.items():
         if not name.startswith(PREFIX) or name in NO_SETTINGS or is_service_link(name.removeprefix(PREFIX), text):
             continue
@@ -479,6 +488,24 @@ def load_settings(environment: Mapping[str, str], **overrides: Any) -> Settings:
     if problems:
         raise SettingsError("\n".join(problems))
     return Settings(**values)
+
+
+def _with_secret_files(environment: Mapping[str, str], problems: list[str]) -> Mapping[str, str]:
+    """Return the environment with the secrets from the files that it names. Append a message for each wrong one."""
+    read = dict(environment)
+    for item in fields(Settings):
+        name, file = variable(item.name), secret_file(item.name)
+        path = read.pop(file, "") if item.metadata["secret"] else ""
+        if not path:
+            continue
+        if read.get(name):
+            problems.append(f"{file} and {name} are both set: set one of them")
+            continue
+        try:
+            read[name] = first_line(_secret_file(path))
+        except ValueError as problem:
+            problems.append(f"{file} {problem}")
+    return read
 
 
 def _contradictions(values: Mapping[str, Any]) -> Iterator[str]:

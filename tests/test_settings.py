@@ -411,3 +411,35 @@ except SettingsError as problem:
     assert done.stdout.splitlines()[1] == (
         "INBOX_OIDC_CLIENT_ID needs packages that are not installed: pip install 'inbox-gateway[sso]'"
     )
+
+
+SECRET_VARIABLES = [variable(field.name) for field in FIELDS if field.metadata["secret"]]
+
+
+def test_each_secret_may_be_the_first_line_of_a_file(tmp_path: Path) -> None:
+    texts = {
+        "INBOX_REDIS_URL": "redis://:pass@store:6379",
+        "INBOX_SECRET_KEY": "k" * 40,
+        "INBOX_BOOTSTRAP_API_SECRET": SECRET,
+    }
+    assert set(texts) == set(SECRET_VARIABLES), "docs/reference/settings.md names the variables for files"
+    given = {"INBOX_BOOTSTRAP_API_KEY": KEY}
+    for name, text in texts.items():
+        (tmp_path / name).write_text(f"{text}\nanother line\n")
+        given[f"{name}_FILE"] = str(tmp_path / name)
+    assert load_settings(given) == load_settings({**texts, "INBOX_BOOTSTRAP_API_KEY": KEY})
+    assert load_settings({f"{name}_FILE": "" for name in SECRET_VARIABLES}) == Settings()
+
+
+def test_a_wrong_file_of_a_secret_is_an_error(tmp_path: Path) -> None:
+    empty, good = tmp_path / "empty", tmp_path / "good"
+    empty.write_text("\n")
+    good.write_text("k" * 40)
+    for path in (empty, tmp_path / "missing", tmp_path):
+        assert problems({"INBOX_SECRET_KEY_FILE": str(path)}) == [
+            f"INBOX_SECRET_KEY_FILE must be a file whose first line is the secret, not {str(path)!r}"
+        ]
+    assert problems({"INBOX_SECRET_KEY_FILE": str(good), "INBOX_SECRET_KEY": "k" * 40}) == [
+        "INBOX_SECRET_KEY_FILE and INBOX_SECRET_KEY are both set: set one of them"
+    ]
+    assert problems({"INBOX_PORT_FILE": str(good)})[0].startswith("INBOX_PORT_FILE is not a setting")

@@ -17,9 +17,17 @@ from gateway.cli.errors import PreparationError
 from gateway.server.child_process import begin_child
 from gateway.server.errors import StartCancelledError
 from gateway.server.file_limit import raise_file_limit
-from gateway.server.listening_socket import listen, listen_for_metrics
+from gateway.server.listening_socket import (
+    ADMIN,
+    METRICS,
+    REQUESTS,
+    descriptors_of_systemd,
+    inherit,
+    listen,
+    listen_for_metrics,
+)
 from gateway.server.supervisor import Supervisor
-from gateway.settings import Settings
+from gateway.settings import Settings, secret_file
 from gateway.telemetry.logs import configure_logging, log
 
 
@@ -30,15 +38,7 @@ from gateway.telemetry.logs import configure_logging, log
 def serve(host: str | None, port: int | None, workers: int | None) -> None:
     """Serve the API and all live connections."""
     settings = with_secret_key(read_settings(host=host, port=port, workers=workers))
-    sock = listen(settings.host, settings.port, settings.heartbeat_seconds)
-    settings = replace(settings, port=sock.getsockname()[1])
-    more_socks = {}
-    if settings.admin == "on" and settings.admin_port:
-        more_socks["--admin-fd"] = listen(
-            settings.admin_host or settings.host, settings.admin_port, settings.heartbeat_seconds
-        )
-    if settings.metrics_port:
-        more_socks["--metrics-fd"] = listen_for_metrics(settings)
+    settings, sock, more_socks = _listening(settings)
     supervisor = Supervisor(settings)
     supervisor.acquire_data()
     supervisor.handle_signals()
@@ -64,6 +64,26 @@ def serve(host: str | None, port: int | None, workers: int | None) -> None:
     finally:
         supervisor.stop_store()
     log.info("stopped")
+
+
+def _listening(settings: Settings) -> tuple[Settings, socket.socket, dict[str, socket.socket]]:
+    """Return the settings with the address of the socket, that socket, and more sockets by their options."""
+    silence, passed = settings.heartbeat_seconds, descriptors_of_systemd(os.environ)
+    found = {name: inherit(descriptor, silence) for name, descriptor in passed.items()}
+    sock = found.get(REQUESTS)
+    if sock is None:
+        sock = listen(settings.host, settings.port, silence)
+        settings = replace(settings, port=sock.getsockname()[1])
+    else:
+        host, port = sock.getsockname()[:2]
+        settings = replace(settings, host=host, port=port)
+    more = {}
+    if settings.admin == "on" and settings.admin_port:
+        host = settings.admin_host or settings.host
+        more["--admin-fd"] = found.get(ADMIN) or listen(host, settings.admin_port, silence)
+    if settings.metrics_port:
+        more["--metrics-fd"] = found.get(METRICS) or listen_for_metrics(settings)
+    return settings, sock, more
 
 
 @click.command(hidden=True)
@@ -99,8 +119,9 @@ def _exit(number: int, frame: object) -> None:
 
 
 def _child_environment(settings: Settings) -> dict[str, str]:
+    inherited = {name: text for name, text in os.environ.items() if name != secret_file("secret_key")}
     return {
-        **os.environ,
+        **inherited,
         "INBOX_SECRET_KEY": settings.secret_key,
         "INBOX_DATA_DIR": str(settings.data_dir),
         "INBOX_HOST": settings.host,

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from gateway.server.errors import SupervisorError
 from gateway.server.restart_pauses import MAX_PAUSE_SECONDS, RestartPauses
 from gateway.server.worker_process import WorkerProcess
-from gateway.settings import Settings, variable
+from gateway.settings import Settings, secret_file, variable
 from gateway.telemetry.logs import log
 from gateway.telemetry.metrics_directory import MetricsDirectory
 
@@ -187,7 +187,7 @@ def _metrics_directory(settings: Settings) -> MetricsDirectory:
 
 def _environment(settings: Settings, metrics: MetricsDirectory) -> dict[str, str]:
     """Return the environment of the workers: this process's, with the settings that this process decided."""
-    return {
+    environment = {
         **os.environ,
         variable("secret_key"): settings.secret_key,
         variable("data_dir"): str(settings.data_dir.absolute()),
@@ -196,3 +196,5 @@ def _environment(settings: Settings, metrics: MetricsDirectory) -> dict[str, str
         # In place of a directory that the environment sets, which may contain metrics of other programs.
         "PROMETHEUS_MULTIPROC_DIR": str(metrics.path),
     }
+    environment.pop(secret_file("secret_key"), None)
+    return environment

@@ -27,6 +27,7 @@ from tests.deploy.fronts import (
     client_context,
     running_proxy,
 )
+from tests.deploy.nodes import running_nodes
 from tests.end_to_end.test_faults import Writer, assert_exact
 from tests.live import clients
 from tests.live.clients import TRANSPORTS, ResumingInbox, resuming
@@ -34,8 +35,6 @@ from tests.servers import (
     ADMIN,
     API_KEY,
     Gateway,
-    running_gateway,
-    running_redis,
     user_headers,
     user_hmac,
     wait_for,
@@ -64,16 +63,7 @@ LARGE = 11 * 1024 * 1024
 @pytest.fixture(scope="module")
 def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Gateway]]:
     """Yield two nodes on one store, which trust the address of the proxy alone."""
-    with contextlib.ExitStack() as stack:
-        redis = stack.enter_context(running_redis("valkey", tmp_path_factory.mktemp("store")))
-        settings = {
-            "INBOX_REDIS_URL": redis.url,
-            "INBOX_SECRET_KEY": "the-same-key-on-every-node-of-the-test",
-            "INBOX_TRUSTED_PROXIES": "127.0.0.1",
-        }
-        found = [
-            stack.enter_context(running_gateway(tmp_path_factory.mktemp("node") / "data", **settings)) for _ in range(2)
-        ]
+    with running_nodes(tmp_path_factory.mktemp) as found:
         create_admin(found[0], "owner@example.com")
         yield found
 
