@@ -21,13 +21,14 @@ from gateway.delivery.lease import Lease
 from gateway.delivery.overrides import OverrideCache
 from gateway.delivery.reports import Reports
 from gateway.delivery.room import Room
-from gateway.delivery.sender import Sender, log_fault
+from gateway.delivery.sender import Sender
 from gateway.delivery.user_work import Attempt, LaneContext, UserWork
 from gateway.domain.delivery import Blame, Lane, LaneReport, Recorded, Route, UserResults
 from gateway.domain.ids import UserId
 from gateway.store.lanes import LaneStore
 from gateway.store.outbox import BYTES_AT_ONCE, ENTRIES_AT_ONCE, OutboxStore
 from gateway.store.redis.problems import StoreUnavailableError
+from gateway.telemetry.faults import log_fault
 from gateway.telemetry.logs import log
 
 if TYPE_CHECKING:

@@ -17,11 +17,11 @@ from functools import partial
 
 from gateway.delivery.lane_work import LaneParts, LaneWork
 from gateway.delivery.lease import LEASE_SECONDS, Lease
-from gateway.delivery.sender import log_fault
 from gateway.delivery.webhook_work import WebhookParts, WebhookWork
 from gateway.domain.delivery import Claim, Lane, LaneReport, Route
 from gateway.domain.ids import UserId
 from gateway.store.redis.problems import StoreUnavailableError
+from gateway.telemetry.faults import log_fault
 from gateway.telemetry.metrics import DELIVERIES_IN_FLIGHT
 
 MAX_USERS = 1000

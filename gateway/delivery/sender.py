@@ -3,14 +3,13 @@
 import asyncio
 import re
 import time
-import traceback
 from collections.abc import Sequence
-from typing import Any
 
 from gateway.channels.message import Message
 from gateway.channels.outcome import MAX_REASON, Delivered, Handed, Outcome, Refused, Retry, Unknown
 from gateway.channels.provider import Links, Provider
 from gateway.domain.outbound_errors import NoAnswerError, NotSentError, OutboundRefusedError
+from gateway.telemetry.faults import log_fault
 from gateway.telemetry.logs import log
 from gateway.telemetry.metrics import DELIVERY_REQUEST_SECONDS
 
@@ -80,13 +79,6 @@ class Sender:
 
     def _report(self, problem: Exception) -> None:
         log_fault("adapter_failed", problem, provider=self.provider.name)
-
-
-def log_fault(event: str, problem: BaseException, **fields: Any) -> None:
-    """Log a fault of ours: the exception's type and places, without its text, which may contain what is sent."""
-    where = traceback.extract_tb(problem.__traceback__)[:-4:-1]  # the innermost first
-    places = [f"{frame.filename}:{frame.lineno}" for frame in where]
-    log.error(event, **fields, problem=type(problem).__name__, where=places)
 
 
 def _with_usable_id(outcome: Outcome) -> Outcome:

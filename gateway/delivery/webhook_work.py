@@ -8,7 +8,6 @@ from uuid import UUID
 
 from gateway.channels.webhook import SECONDS
 from gateway.delivery.lease import Lease
-from gateway.delivery.sender import log_fault
 from gateway.delivery.webhook_sender import SERVED_SECONDS, WebhookSender
 from gateway.delivery.webhook_source import WebhookSource
 from gateway.domain.delivery import Lane, LaneReport
@@ -16,6 +15,7 @@ from gateway.domain.ids import ProjectId, UserId
 from gateway.store.lanes import LaneStore
 from gateway.store.redis.problems import StoreUnavailableError
 from gateway.store.webhook_lanes import PROJECT_MEMBER
+from gateway.telemetry.faults import log_fault
 
 _ENDPOINT_VERSION = 8
 """The version of the UUIDs of endpoints. Those of users have another one."""

@@ -29,6 +29,7 @@ from gateway.store.job_queue import (
 )
 from gateway.store.jobs import JobKind
 from gateway.store.redis.problems import StoreDataError, StoreUnavailableError
+from gateway.telemetry.faults import log_fault
 from gateway.telemetry.logs import log
 from gateway.telemetry.metrics import JOBS_FINISHED, JOBS_RUNNING
 
@@ -126,9 +127,9 @@ class JobRunner:
         except StoreDataError as problem:
             log.error("job_record_broken", project=claim.project_id, job=claim.job_id, problem=problem.detail)
             await self._release(claim, BROKEN_RETRY_MS)
-        except Exception:
+        except Exception as problem:
             # A bug in one job must not end the others.
-            log.exception("job_failed", project=claim.project_id, job=claim.job_id)
+            log_fault("job_failed", problem, project=claim.project_id, job=claim.job_id)
             await self._release(claim, BROKEN_RETRY_MS)
         except asyncio.CancelledError:
             await self._release(claim)
@@ -163,8 +164,9 @@ class JobRunner:
                 await (self._take_turn(job) if self._spans is None else self._spans.around(job, self._take_turn))
             except (StoreUnavailableError, ClaimLostError, JobCancelledError):
                 raise
-            except Exception:
-                log.exception("job_failed", project=job.project_id, job=job.id, kind=job.kind.value, cursor=job.cursor)
+            except Exception as problem:
+                fields = {"project": job.project_id, "job": job.id, "kind": job.kind.value, "cursor": job.cursor}
+                log_fault("job_failed", problem, **fields)
                 await self._queue.release(claim, self._retry_ms * 2 ** (job.attempts - 1))
 
     async def _give_up(self, job: Job) -> None:

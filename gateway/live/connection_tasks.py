@@ -8,7 +8,7 @@ from typing import Any
 from gateway.domain.errors import CloseCode
 from gateway.live.connection import Connection
 from gateway.live.pacing import retry_after_ms
-from gateway.telemetry.logs import log
+from gateway.telemetry.faults import log_fault
 
 
 class ConnectionTasks:
@@ -49,7 +49,7 @@ class ConnectionTasks:
         """
         try:
             await work
-        except Exception:
-            log.exception("live_task_failed")
+        except Exception as problem:
+            log_fault("live_task_failed", problem)
             for connection in connections:
                 connection.perform(connection.session.close(CloseCode.INTERNAL_ERROR, retry_after_ms()))

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Iterable
 from typing import Protocol
 
-from gateway.telemetry.logs import log
+from gateway.telemetry.faults import log_fault
 
 TICK_SECONDS = 0.25
 """The time between two checks of a timer wheel: the length of one of its slots."""
@@ -26,6 +26,6 @@ def pass_deadlines(due: Iterable[HasDeadline], now: float) -> None:
     for connection in due:
         try:
             connection.on_deadline(now)
-        except Exception:
-            log.exception("deadline_failed")
+        except Exception as problem:
+            log_fault("deadline_failed", problem)
             connection.transport.abort()

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
+from gateway.telemetry.faults import log_fault
 from gateway.telemetry.logs import log
 from gateway.telemetry.metrics import TASK_FAILURES
 
@@ -44,13 +45,10 @@ class Outage:
             return
         self._since = time.monotonic()
         detail = getattr(problem, "detail", None)  # a store error describes the store; others are faults of the gateway
-        expected = detail is not None or isinstance(problem, OSError)
-        log.error(
-            self._failed,
-            **self._context,
-            problem=detail or f"{type(problem).__name__}: {problem}",
-            exc_info=None if expected else problem,
-        )
+        if detail is None and not isinstance(problem, OSError):
+            log_fault(self._failed, problem, **self._context)
+        else:
+            log.error(self._failed, **self._context, problem=detail or f"{type(problem).__name__}: {problem}")
 
     def end(self) -> None:
         """End the outage, and log its duration and the number of its failures. Without an outage, do nothing."""

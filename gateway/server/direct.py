@@ -13,7 +13,7 @@ from starlette.responses import Response
 from gateway.api.core.endpoint import Endpoint
 from gateway.api.core.requests import ApiRequest
 from gateway.server.coalesced_writes import CoalescedWrites
-from gateway.telemetry.logs import log
+from gateway.telemetry.faults import log_fault
 
 _STATUS_LINES = {each.value: f"HTTP/1.1 {each.value} {each.phrase}\r\n".encode() for each in HTTPStatus}
 
@@ -85,7 +85,7 @@ class DirectCycle:
         try:
             response = await endpoint(self._request)
         except BaseException as failure:  # the endpoint lets only a cancellation pass: the server ends
-            log.error("request_failed", exc_info=failure)
+            log_fault("request_failed", failure)
             response = Response("Internal Server Error", 500, {"connection": "close"}, "text/plain")
         if self._flow.write_paused and not self._is_disconnected:
             await self._flow.drain()

@@ -87,17 +87,19 @@ class UsageWriter:
     async def write(self) -> None:
         """Write what was counted. What Redis does not take now is written later."""
         counts, milestones = self.counts.take()
-        commands: list[_Command] = [
-            ("HSETNX", keys.milestones(project_id), milestone.value, at_ms)
-            for (project_id, milestone), at_ms in milestones.items()
-        ]
-        for project_id, each in counts.items():
-            commands += self._commands(project_id, each)
         try:
+            commands: list[_Command] = [
+                ("HSETNX", keys.milestones(project_id), milestone.value, at_ms)
+                for (project_id, milestone), at_ms in milestones.items()
+            ]
+            for project_id, each in counts.items():
+                commands += self._commands(project_id, each)
             await self._send(commands)
-        except StoreUnavailableError:
+        except Exception as problem:  # whatever the reason is, what was counted must not be lost
             self._expiring.clear()
             self.counts.put_back(counts, milestones)
+            if not isinstance(problem, StoreUnavailableError):
+                raise
 
     async def sample_connections(self, connections: Iterable[tuple[ProjectId, int]]) -> None:
         """Add the live connections that projects have on this worker to the present minute."""

@@ -268,7 +268,10 @@ async def test_a_bug_that_one_job_meets_ends_no_other(queue: JobQueue, jobs: Job
     with captured_log() as lines:
         async with running(mistaken, finished_at_once):
             await done(jobs, good)
-    assert "job_failed" in [line["event"] for line in lines]
+    failed = next(line for line in lines if line["event"] == "job_failed")
+    assert failed["problem"] == "KeyError"
+    assert "test_runner.py" in failed["where"][0]
+    assert "a bug" not in str(lines)
 
 
 # ---- jobs of newer versions

@@ -25,7 +25,8 @@ async def test_a_task_that_fails_closes_the_connections_that_wait_for_it_and_no_
             await node.hub._tasks.guard(fail(), [by_id[first.ready["connection_id"]]])
         goodbye = await first.next()
         assert (goodbye["reason"], goodbye["code"] < 4500) == ("internal_error", True)
-        assert [line["event"] for line in lines] == ["live_task_failed"]
+        assert [(line["event"], line["problem"]) for line in lines] == [("live_task_failed", "KeyError")]
+        assert "a fault" not in str(lines)
         assert not by_id[second.ready["connection_id"]].session.closed
 
 

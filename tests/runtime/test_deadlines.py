@@ -40,4 +40,5 @@ def test_a_connection_that_raises_is_aborted_and_the_others_are_still_called() -
     assert broken.aborted
     assert other.called_at == 5
     assert not other.aborted
-    assert [line["event"] for line in lines] == ["deadline_failed"]
+    assert [(line["event"], line["problem"]) for line in lines] == [("deadline_failed", "ValueError")]
+    assert "broken" not in str(lines)

@@ -70,6 +70,16 @@ async def test_an_outage_is_logged_once_and_its_end_once() -> None:
     assert lines[1]["failures"] == 4
 
 
+def test_the_text_of_an_exception_that_nobody_expected_is_not_logged() -> None:
+    with captured_log() as lines:
+        Outage("failed", "recovered", task="a").begin(KeyError("a secret"))
+        Outage("failed", "recovered", task="b").begin(OSError("no room on the disk"))
+    assert [(line["task"], line["problem"]) for line in lines] == [
+        ("a", "KeyError"),
+        ("b", "OSError: no room on the disk"),
+    ]
+
+
 async def test_a_task_that_is_cancelled_ends() -> None:
     async with kept(asyncio.Event().wait) as task:  # type: ignore[arg-type] # its result is ignored
         await asyncio.sleep(0)

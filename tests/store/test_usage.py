@@ -242,3 +242,15 @@ def test_a_deleted_project_is_forgotten_and_the_number_of_projects_is_bounded(mo
     counts.forget_reached()
     counts.reached(ProjectId("c"), Milestone.SEEN)
     assert len(counts.take()[1]) == 1
+
+
+async def test_counts_survive_an_exception_that_nobody_expected(
+    client: InspectedClient, writer: UsageWriter, reader: UsageReader, project: ProjectId
+) -> None:
+    writer.counts.accepted(project)
+    client.refusal = lambda: ValueError("a fault")  # type: ignore[assignment, return-value] # what it never returns
+    with pytest.raises(ValueError, match="a fault"):
+        await writer.write()
+    client.refusal = lambda: None
+    await writer.write()
+    assert (await reader.days(project, 1))[0].sends == 1

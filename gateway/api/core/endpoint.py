@@ -21,6 +21,7 @@ from gateway.domain.principal import User, UserPrincipal
 from gateway.domain.proxy import Proxies
 from gateway.domain.unknown_names import UnknownName
 from gateway.store.redis.client import StoreUnavailableError
+from gateway.telemetry.faults import log_fault
 from gateway.telemetry.logs import caller, log
 from gateway.telemetry.metrics import REQUEST_SECONDS, REQUESTS
 from gateway.telemetry.tallies import REQUEST_BOUNDS, RequestTally
@@ -104,7 +105,7 @@ class Endpoint:
             case ClientDisconnect():
                 return Response(status_code=400)
             case _:
-                log.error("request_failed", operation=self._label, exc_info=problem)
+                log_fault("request_failed", problem, operation=self._label)
                 return error_response(api_error(ErrorCode.INTERNAL_ERROR))
 
     def _finish(self, request: ApiRequest, response: Response, seconds: float) -> None:
