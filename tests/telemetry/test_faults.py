@@ -25,7 +25,7 @@ def test_the_type_and_the_places_are_logged_and_never_the_text() -> None:
             log_fault("something_failed", problem, part="a")
     (line,) = lines
     assert (line["event"], line["level"], line["part"]) == ("something_failed", "error", "a")
-    assert line["problem"] == "ValueError from KeyError from KeyError"
+    assert line["problem"] == "ValueError from KeyError"
     assert len(line["where"]) == PLACES
     assert line["where"][0].endswith(" fail")
     assert "test_faults.py:" in line["where"][0]
