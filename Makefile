@@ -35,7 +35,7 @@ channels: .venv/installed-dev
 .PHONY: proxies
 proxies: .venv/installed-dev
 	@sh tests/deploy/system.sh
-	PROXIES=1 $(BIN)/pytest -q -rs tests/deploy
+	PROXIES=1 $(BIN)/pytest -q -rs -o timeout=900 tests/deploy
 
 # A real Prometheus against a real gateway: its targets, the queries of the dashboard, and the rules. It needs Debian's
 # package prometheus, which is installed as root.

@@ -130,7 +130,7 @@ class Proxy(ABC):
     @classmethod
     def binary(cls) -> str | None:
         """Return the path of the program, None if it is not installed."""
-        return shutil.which(cls.program, path=f"{INSTALLED}:{os.environ['PATH']}:/usr/sbin:/usr/local/sbin")
+        return shutil.which(cls.program, path=f"{os.environ['PATH']}:/usr/sbin:/usr/local/sbin:{INSTALLED}")
 
     @property
     def url(self) -> str:
@@ -346,6 +346,24 @@ class Caddy(Proxy):
         subprocess.run(command, check=True, capture_output=True, timeout=60)
 
 
+class NewCaddy(Caddy):
+    """Caddy of this year, which knows `stream_close_delay`."""
+
+    name = "new-caddy"
+    reload_keeps_streams = True
+
+    @classmethod
+    def binary(cls) -> str | None:
+        """Return the path of the program that `make proxies` installs."""
+        return shutil.which(cls.program, path=str(INSTALLED))
+
+    def write(self) -> None:
+        """Write both files, with the line for newer versions."""
+        super().write()
+        path = self.directory / "Caddyfile"
+        path.write_text(replaced(path.read_text(), {"# stream_close_delay": "stream_close_delay"}))
+
+
 class Traefik(Proxy):
     """Traefik, which Debian does not package."""
 
@@ -388,7 +406,7 @@ class Traefik(Proxy):
         changed.replace(path)
 
 
-PROXIES: tuple[type[Proxy], ...] = (Nginx, Haproxy, Caddy, Traefik)
+PROXIES: tuple[type[Proxy], ...] = (Nginx, Haproxy, Caddy, NewCaddy, Traefik)
 
 
 @contextlib.contextmanager

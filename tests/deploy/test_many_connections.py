@@ -19,10 +19,7 @@ from tests.deploy.fronts import DEPLOY, HOST, PROXIES, Certificate, Nginx, Proxy
 from tests.deploy.nodes import running_nodes
 from tests.servers import ADMIN, Gateway, user_headers
 
-pytestmark = [
-    pytest.mark.skipif(os.environ.get("PROXIES") != "1", reason="it takes minutes: `make proxies`"),
-    pytest.mark.timeout(900),
-]
+pytestmark = pytest.mark.skipif(os.environ.get("PROXIES") != "1", reason="it takes minutes: `make proxies`")
 
 CONNECTIONS = 10_000
 CONNECTIONS_PER_USER = 20
