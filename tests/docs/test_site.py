@@ -1,10 +1,17 @@
-"""The documentation site is built without a fault."""
+"""The documentation site is built without a fault, and works in a browser: from a file, below a path, and alone."""
 
+import functools
 import re
+import threading
+from collections.abc import Iterator
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+from playwright.sync_api import Page, expect
 
 from tests import documentation
+from tests.browser.chromium import CHROMIUM, running_chromium
+from tests.documentation import SITE
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -12,13 +19,59 @@ def built() -> None:
     documentation.build()
 
 
+class QuietHandler(SimpleHTTPRequestHandler):
+    def log_message(self, *_: object) -> None:
+        """Print nothing."""
+
+
+@pytest.fixture(scope="module")
+def below_a_path() -> Iterator[str]:
+    """Serve the site below a path, and yield its address."""
+    handler = functools.partial(QuietHandler, directory=str(SITE.parent))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever, name="site")
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}/{SITE.name}"
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture(scope="module")
+def page() -> Iterator[Page]:
+    if not CHROMIUM.exists():
+        pytest.skip("chromium is not installed: `apt-get install chromium`")
+    with running_chromium() as browser:
+        yield browser.new_page(viewport={"width": 390, "height": 844}, color_scheme="dark")
+
+
 def test_every_page_is_in_the_navigation_every_link_leads_somewhere_and_no_page_loads_from_another_host() -> None:
     assert documentation.faults() == []
 
 
 def test_the_index_for_language_models_names_every_page_with_a_sentence() -> None:
-    lines = re.findall(r"^- \[(.+)\]\((.+)\): (.*)$", (documentation.SITE / "llms.txt").read_text(), re.MULTILINE)
+    lines = re.findall(r"^- \[(.+)\]\((.+)\): (.*)$", (SITE / "llms.txt").read_text(), re.MULTILINE)
     assert len(lines) == sum(len(pages) for _, pages in documentation.navigation())
     for _, address, sentence in lines:
-        assert (documentation.SITE / address).is_file()
+        assert (SITE / address).is_file()
         assert sentence, address
+
+
+@pytest.mark.parametrize("place", ["file", "below a path"])
+def test_the_pages_are_searched_without_a_request_to_another_host(page: Page, below_a_path: str, place: str) -> None:
+    start = SITE.as_uri() if place == "file" else below_a_path
+    requested: list[str] = []
+    page.on("request", lambda request: requested.append(request.url))
+    page.goto(f"{start}/quickstart.html")
+    query = page.get_by_role("combobox", name="Search")
+    page.locator("label[for=__search].md-header__button").click()
+    query.press_sequentially("unsubscribing")
+    expect(query).to_have_value("unsubscribing")
+    page.locator("a", has_text="Unsubscribing").first.click()
+    expect(page.get_by_role("heading", level=1)).to_contain_text("Email")
+    assert [address for address in requested if not address.startswith((start, "data:"))] == []
+
+
+def test_no_page_is_wider_than_a_phone(page: Page) -> None:
+    for name in ("index", "compare", "performance", "reference/settings", "concepts/positions", "channels/index"):
+        page.goto((SITE / f"{name}.html").as_uri())
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390, name
