@@ -1,6 +1,7 @@
 """`backup` and `restore`: a copy of the whole store in one file."""
 
 import contextlib
+import os
 import shutil
 import sys
 import tempfile
@@ -41,32 +42,33 @@ def backup(file: str, force: bool) -> None:
 
     The exit code is 0 if the backup is complete. Otherwise it is 1, and FILE is not written.
     """
+    with complete_file(file, force) as output:
+        _back_up(output)
+
+
+@contextlib.contextmanager
+def complete_file(file: str, force: bool) -> Iterator[BinaryIO]:
+    """Open a file, or standard output for `-`. The file gets its name when the block has ended without an exception.
+
+    Only its owner can read it, because a backup has everything that users were sent.
+    """
     if file == "-":
         if sys.stdout.isatty():
             raise click.UsageError("standard output is a terminal: name a file, or send the output to a program")
-        _back_up(sys.stdout.buffer)
+        yield sys.stdout.buffer
         return
     path = Path(file)
     if path.exists() and not force:
         raise BackupRefusedError(f"{path} exists: --force replaces it")
     partial = path.with_name(path.name + ".partial")
     try:
-        with open(partial, "wb", opener=_private) as output:
-            _back_up(output)
+        with open(partial, "wb", opener=lambda name, flags: os.open(name, flags, 0o600)) as output:
+            yield output
             output.flush()
-            import os
-
             os.fsync(output.fileno())
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
-
-
-def _private(path: str, flags: int) -> int:
-    """Open a file that only its owner can read, because a backup has everything that users were sent."""
-    import os
-
-    return os.open(path, flags, 0o600)
 
 
 def _back_up(output: BinaryIO) -> None:
@@ -97,12 +99,10 @@ def _back_up(output: BinaryIO) -> None:
         writer = BackupWriter(output, header)
 
         def note() -> None:
-            progress.show(
-                f"{writer.counts['keys']:,} keys of {writer.counts['users']:,} users, {_size(writer.written)}"
-            )
+            progress.show(f"{writer.counts['keys']:,} keys of {writer.counts['users']:,} users, {size(writer.written)}")
 
         await StoreBackup(client, writer, note).run()
-        progress.end(f"{writer.counts['keys']:,} keys of {writer.counts['users']:,} users, {_size(writer.written)}")
+        progress.end(f"{writer.counts['keys']:,} keys of {writer.counts['users']:,} users, {size(writer.written)}")
 
     run_on_store(settings, work)
 
@@ -129,8 +129,8 @@ def restore(file: str, check: bool, replace_: bool, lost_secret_key: bool) -> No
 
     The exit code is 0 if all is restored. Otherwise it is 1.
     """
-    with _opened(file) as source:
-        reader, samples = _verify(source, file)
+    with opened(file) as source:
+        reader, samples = verify(source, file)
         if check:
             _describe(reader)
             return
@@ -138,7 +138,7 @@ def restore(file: str, check: bool, replace_: bool, lost_secret_key: bool) -> No
 
 
 @contextlib.contextmanager
-def _opened(file: str) -> Iterator[BinaryIO]:
+def opened(file: str) -> Iterator[BinaryIO]:
     """Open a file that can be read twice: standard input is first copied to a temporary one."""
     if file != "-":
         with Path(file).open("rb") as source:
@@ -150,7 +150,7 @@ def _opened(file: str) -> Iterator[BinaryIO]:
         yield copy
 
 
-def _verify(source: BinaryIO, file: str) -> "tuple[BackupReader, list[bytes]]":
+def verify(source: BinaryIO, file: str) -> "tuple[BackupReader, list[bytes]]":
     """Read a whole backup. Return the reader, and the smallest value of each type."""
     from gateway.store.backup_file import BackupFileError, BackupReader, Group
 
@@ -163,10 +163,10 @@ def _verify(source: BinaryIO, file: str) -> "tuple[BackupReader, list[bytes]]":
             for _, _, value in record.keys if isinstance(record, Group) else ():
                 if value[:1] not in smallest or len(value) < len(smallest[value[:1]]):
                     smallest[value[:1]] = value
-            progress.show(_size(reader.read))
+            progress.show(size(reader.read))
     except BackupFileError as problem:
         raise BackupRefusedError(f"{name} cannot be restored: {problem}. Nothing was changed") from None
-    progress.end(_size(reader.read))
+    progress.end(size(reader.read))
     return reader, list(smallest.values())
 
 
@@ -179,7 +179,7 @@ def _describe(reader: "BackupReader") -> None:
     click.echo(f"secret key   {header.secret_key_id or 'none'} (an id that does not reveal it)")
     click.echo(f"users        {end.counts['users']:,}")
     click.echo(f"keys         {end.counts['keys']:,}")
-    click.echo(f"size         {_size(end.counts['bytes'])}, {_size(reader.read)} compressed")
+    click.echo(f"size         {size(end.counts['bytes'])}, {size(reader.read)} compressed")
 
 
 def _restore(
@@ -280,5 +280,5 @@ class Progress:
         click.echo(f"{start}{self._verb} {text} in {time.monotonic() - self._began:.1f} s", err=True)
 
 
-def _size(count: int) -> str:
+def size(count: int) -> str:
     return f"{count / 1e6:,.1f} MB"

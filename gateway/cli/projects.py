@@ -7,6 +7,7 @@ import click
 from gateway.cli.arguments import check_name, no_project, no_workspace, workspace_id_of
 from gateway.cli.configuration import read_settings, with_secret_key
 from gateway.cli.project_keys import project_keys
+from gateway.cli.project_transfer import project_export, project_import
 from gateway.cli.store_access import run_with_projects
 from gateway.domain.limits import MAX_LIMIT
 
@@ -24,6 +25,8 @@ def project() -> None:
 
 
 project.add_command(project_keys)
+project.add_command(project_export)
+project.add_command(project_import)
 
 
 @project.command("create")

@@ -17,7 +17,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from gateway.store import keys
-from gateway.store.backup_copies import COPY_KEYS, COPY_USER, MOST_ENTRIES, Copy
+from gateway.store.backup_copies import COPY_KEYS, COPY_USER, MOST_ENTRIES, Copy, UserCopy
 from gateway.store.backup_file import BackupWriter, Group, Part
 from gateway.store.errors import StoreChangedError
 from gateway.store.redis.client import FunctionClient
@@ -56,60 +56,65 @@ class StoreBackup:
     """Copies a store into a file. `on_progress` is called after each step."""
 
     def __init__(self, client: FunctionClient, writer: BackupWriter, on_progress: Callable[[], None] = lambda: None):
-        self._client = client
-        self._writer = writer
+        self.client = client
+        self.writer = writer
         self._on_progress = on_progress
-        self._directories: list[bytes] = []
+        self.directories: list[bytes] = []
         self._places: list[bytes] = []
 
     async def run(self) -> None:
         """Copy the store, and end the file. Raises StoreUnavailableError and StoreChangedError."""
         moved: list[bool] = []
-        self._client.topology.on_change.append(lambda: moved.append(True))
-        before = await server_runs(self._client)
+        self.client.topology.on_change.append(lambda: moved.append(True))
+        before = await server_runs(self.client)
         moved.clear()
         for pattern in _EARLY:
-            await self._copy_matching(pattern, self._is_kept)
+            await self.copy_matching(pattern, self._is_kept)
         await self._copy_jobs()
-        await self._copy_matching(keys.PREFIX + "{*}:idempotency:*", self._is_kept)
-        await self._copy_users()
-        await self._copy_matching(keys.PREFIX + "*", self._is_other)
-        for directory in self._directories:
-            await self._copy_directory(directory)
+        await self.copy_matching(keys.PREFIX + "{*}:idempotency:*", self._is_kept)
+        await self.copy_users()
+        await self.copy_matching(keys.PREFIX + "*", self.is_other)
+        for directory in self.directories:
+            await self.copy_directory(directory)
         await self._copy_names(self._places)
         for pattern in (keys.ADMINS + "*", keys.PROJECTS + "*"):
             await self._copy_together(pattern)
-        await self._client.topology.refresh()
-        if moved or await server_runs(self._client) != before:
+        await self.client.topology.refresh()
+        if moved or await server_runs(self.client) != before:
             raise StoreChangedError("a server was restarted or replaced, or slots of the cluster moved meanwhile")
-        self._writer.finish()
+        self.writer.finish()
 
     async def _scan(self, pattern: str) -> AsyncIterator[Sequence[bytes]]:
         cursor = 0
         while True:
-            cursor, found = await self._client.scan(cursor, pattern, SCANNED_KEYS)
+            cursor, found = await self.client.scan(cursor, pattern, SCANNED_KEYS)
             if found:
                 yield found
             self._on_progress()
             if not cursor:
                 return
 
-    async def _copy_users(self) -> None:
-        async for found in self._scan(keys.PREFIX + "{*:*}"):
+    async def copy_users(self, pattern: str = keys.PREFIX + "{*:*}") -> None:
+        """Copy the users whose records match."""
+        async for found in self._scan(pattern):
             users = [name for name in found if is_user(name)]
             for first in range(0, len(users), CALLS_AT_ONCE):
                 calls = [COPY_USER(name.decode()) for name in users[first : first + CALLS_AT_ONCE]]
-                for user in await self._client.call_many(calls):
+                for user in await self.client.call_many(calls):
                     if user is not None:
-                        self._writer.add(Group(_triples(user.copies), True, user.has_log, user.routes))
+                        await self.add_user(user)
                 self._on_progress()
+
+    async def add_user(self, user: UserCopy) -> None:
+        """Add the copy of a user to the file."""
+        self.writer.add(Group(_triples(user.copies), True, user.has_log, user.routes))
 
     async def _copy_jobs(self) -> None:
         async for found in self._scan(keys.PREFIX + "{*}:job:*"):
             records = [name for name in found if not name.endswith(_JOB_ENDS)]
             await self._copy_groups([_with_suffixes(name, keys.JOB_SUFFIXES) for name in records])
 
-    async def _copy_matching(self, pattern: str, is_wanted: Callable[[str], bool]) -> None:
+    async def copy_matching(self, pattern: str, is_wanted: Callable[[str], bool]) -> None:
         """Copy the keys that match, each as of a moment of its own, and webhook endpoints with all that they have."""
         async for found in self._scan(pattern):
             await self._copy_names([name for name in found if is_wanted(name.decode("latin-1"))])
@@ -133,7 +138,7 @@ class StoreBackup:
     async def _copy_groups(self, groups: Sequence[Sequence[bytes]]) -> None:
         for copies in await self._read_groups(groups):
             if copies and all(copy.value is not None for copy in copies):
-                self._writer.add(Group(_triples(copies)))
+                self.writer.add(Group(_triples(copies)))
             else:  # a job or an endpoint whose keys are too large to be copied at once
                 for copy in copies:
                     await self._add_one(copy)
@@ -142,16 +147,16 @@ class StoreBackup:
         """Copy all keys of one slot as of one moment, however large they are."""
         names = [name async for found in self._scan(pattern) for name in found if self._is_kept(name.decode("latin-1"))]
         if names:
-            self._writer.add(Group(_triples(await self._read(names, 2**53))))
+            self.writer.add(Group(_triples(await self._read(names, 2**53))))
 
-    async def _copy_directory(self, name: bytes) -> None:
+    async def copy_directory(self, name: bytes) -> None:
         """Copy a directory together with the index of users."""
-        users = int(await self._client.command("HGET", name, "n") or 0)
+        users = int(await self.client.command("HGET", name, "n") or 0)
         suffix = keys.DIRECTORY_SUFFIXES["USER_INDEX"]
         parts = [name + f"{suffix}{part}".encode() for part in range(users // _INDEX_PART + 2)]
         first, *rest = await self._read([name, *parts], MOST_ENTRIES)
         if first.value is not None:
-            self._writer.add(Group(_triples([first, *rest])))
+            self.writer.add(Group(_triples([first, *rest])))
         else:
             await self._add_parts(first, directory=True)
         self._on_progress()
@@ -160,31 +165,31 @@ class StoreBackup:
         found: list[Sequence[Copy]] = []
         for first in range(0, len(groups), CALLS_AT_ONCE):
             calls = [_copy_call(names, MOST_ENTRIES) for names in groups[first : first + CALLS_AT_ONCE]]
-            found += await self._client.call_many(calls)
+            found += await self.client.call_many(calls)
         return found
 
     async def _read(self, names: Sequence[bytes], most_entries: int) -> Sequence[Copy]:
-        return await self._client.call(_copy_call(names, most_entries))
+        return await self.client.call(_copy_call(names, most_entries))
 
     async def _add_one(self, copy: Copy) -> None:
         if copy.value is None:
             await self._add_parts(copy)
         else:
-            self._writer.add(Group(_triples([copy])))
+            self.writer.add(Group(_triples([copy])))
 
     async def _add_parts(self, copy: Copy, directory: bool = False) -> None:
         """Copy a large key in parts. Entries depend on no other entries, except on counters, which come last."""
-        self._writer.count_key()
+        self.writer.count_key()
         command, counters = _SCANS[copy.kind]
         cursor: Any = 0
         while True:
-            cursor, entries = await self._client.command(command, copy.name, cursor, "COUNT", PART_ENTRIES)
+            cursor, entries = await self.client.command(command, copy.name, cursor, "COUNT", PART_ENTRIES)
             self._add_part(copy, entries, directory)
             if not int(cursor):
                 break
         again: list[bytes] = []
         for field in counters:
-            value = await self._client.command("HGET" if copy.kind == "hash" else "ZSCORE", copy.name, field)
+            value = await self.client.command("HGET" if copy.kind == "hash" else "ZSCORE", copy.name, field)
             again += [] if value is None else [field.encode(), value]
         self._add_part(copy, again, directory)
 
@@ -195,10 +200,10 @@ class StoreBackup:
         elif copy.kind == "zset":
             entries = [word for pair in zip(entries[1::2], entries[::2], strict=True) for word in pair]
         if entries:
-            self._writer.add(Part(copy.name, copy.kind, copy.expires_ms, entries, directory))
+            self.writer.add(Part(copy.name, copy.kind, copy.expires_ms, entries, directory))
         self._on_progress()
 
-    def _is_other(self, name: str) -> bool:
+    def is_other(self, name: str) -> bool:
         """Return whether a key is copied after the users. Note the keys that are copied last."""
         tag, _, rest = name.removeprefix(keys.PREFIX + "{").partition("}")
         if not self._is_kept(name) or tag in ("jobs", "projects", "admins") or tag.startswith("deliveries:"):
@@ -206,7 +211,7 @@ class StoreBackup:
         if ":" in tag:
             return _ENDPOINT in f"{tag}:" or _CONTENT in tag or _OUTCOME in name
         if rest == ":users":
-            self._directories.append(name.encode("latin-1"))
+            self.directories.append(name.encode("latin-1"))
         elif rest == ":events":
             self._places.append(name.encode("latin-1"))
         elif not rest.startswith((":job:", ":idempotency:", f":users{keys.DIRECTORY_SUFFIXES['USER_INDEX']}")):

@@ -40,7 +40,7 @@ class Header(msgspec.Struct, frozen=True, omit_defaults=True):
     """What a file begins with.
 
     `secret_key_id` identifies the INBOX_SECRET_KEY that encrypted the secrets, without revealing it. `project` is the
-    API key of an exported project, "" in a backup of a whole store.
+    API key of an exported project, "" in a backup of a whole store, and `project_id` its id.
     """
 
     version: int
@@ -50,6 +50,7 @@ class Header(msgspec.Struct, frozen=True, omit_defaults=True):
     server: str
     secret_key_id: str = ""
     project: str = ""
+    project_id: str = ""
     salt: str = ""
     """The salt of the passphrase that encrypted the secrets of an exported project, "" if they are left out."""
 
@@ -80,7 +81,15 @@ class Part(msgspec.Struct, frozen=True, array_like=True, tag="p"):
     directory: bool = False
 
 
-Record = Group | Part
+class Document(msgspec.Struct, frozen=True, array_like=True, tag="d"):
+    """A part of an exported project that is not copied as it is stored: JSON, and the user whose it is, or ""."""
+
+    name: str
+    content: bytes
+    user_id: str = ""
+
+
+Record = Group | Part | Document
 
 _encode_records = msgspec.msgpack.Encoder().encode
 _decode_records = msgspec.msgpack.Decoder(list[Record]).decode
@@ -114,8 +123,10 @@ class BackupWriter:
             size = sum(len(name) + len(value) for name, _, value in record.keys)
             self.counts["keys"] += len(record.keys)
             self.counts["users"] += record.user
-        else:
+        elif isinstance(record, Part):
             size = sum(map(len, record.entries))
+        else:
+            size = len(record.content)
         self.counts["bytes"] += size
         self._records.append(record)
         self._bytes += size

@@ -203,6 +203,19 @@ class ProjectStore:
             raise KeyTakenError(record.api_key)
         return self.cipher.open(record)
 
+    async def add(self, record: ProjectRecord) -> Project:
+        """Write the record of a project that has an id and secrets already, and return the project.
+
+        Raises KeyTakenError, UnknownWorkspaceError and TooManyProjectsError.
+        """
+        if not await self._put(record, b""):
+            raise KeyTakenError(record.api_key)
+        return self.cipher.open(record)
+
+    async def new_id(self) -> ProjectId:
+        """Return an id that no project has."""
+        return ProjectId(str(await self.client.command("INCR", keys.LAST_PROJECT)))
+
     async def ensure(self, name: str, api_key: str, api_secret: str, hmac_enabled: bool) -> Project:
         """Create a project with this API key and secret, unless a project has this key. That project is not changed.
 

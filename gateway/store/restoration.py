@@ -108,7 +108,7 @@ class StoreRestoration:
         await self._client.command("SET", keys.STORE_FORMAT, RESTORING)
         await self._delete_all()
         await self._begin_generation()
-        for batch in _batches(records):
+        for batch in batches_of(records):
             await self._restore(batch)
             self._on_progress(self.restored)
         await self._skip_claims()
@@ -132,31 +132,18 @@ class StoreRestoration:
             await note_generation(self._client, node)  # functions otherwise know the former one for a second
 
     async def _restore(self, batch: Sequence[Record]) -> None:
-        groups = await self._new_groups([each for each in batch if isinstance(each, Group)])
+        groups = await new_groups(self._client, [each for each in batch if isinstance(each, Group)])
         commands: list[tuple[Argument, ...]] = []
         for group in groups:
-            for name, expires_ms, value in group.keys:
-                ttl = () if expires_ms < 0 else ("ABSTTL",)
-                commands.append(("RESTORE", name, max(expires_ms, 0), value, "REPLACE", *ttl))
-            if group.has_log:
-                commands.append(("HSET", group.keys[0][0], "life", RESTORED_LIFE))
+            commands += group_commands(group)
             self.restored += len(group.keys)
         for part in batch:
             if isinstance(part, Part):
-                commands += _commands_of(part)
+                commands += part_commands(part)
         for first in range(0, len(commands), CALLS_AT_ONCE):
             await self._client.commands(*commands[first : first + CALLS_AT_ONCE])
         for group in groups:
             await self._make_due(group)
-
-    async def _new_groups(self, groups: Sequence[Group]) -> list[Group]:
-        """Return the groups that are not restored yet. A scan may return a key twice, and the first copy is kept."""
-        first: dict[bytes, Group] = {}
-        for group in groups:
-            if group.keys:
-                first.setdefault(group.keys[0][0], group)
-        known = await self._client.commands(*(("EXISTS", name) for name in first)) if first else []
-        return [group for group, exists in zip(first.values(), known, strict=True) if not exists]
 
     async def _make_due(self, group: Group) -> None:
         """Have the processes that deliver look at a user, or at an endpoint of webhooks, that has something due."""
@@ -228,7 +215,7 @@ async def _scan(client: FunctionClient, pattern: str) -> AsyncIterator[Sequence[
             return
 
 
-def _batches(records: Iterable[Record]) -> Iterator[list[Record]]:
+def batches_of(records: Iterable[Record]) -> Iterator[list[Record]]:
     """Yield the records in batches, each of which is restored in some round trips."""
     batch: list[Record] = []
     size = 0
@@ -242,7 +229,27 @@ def _batches(records: Iterable[Record]) -> Iterator[list[Record]]:
         yield batch
 
 
-def _commands_of(part: Part) -> Iterator[tuple[Argument, ...]]:
+async def new_groups(client: FunctionClient, groups: Sequence[Group]) -> list[Group]:
+    """Return the groups that are not restored yet. A scan may return a key twice, and the first copy is kept."""
+    first: dict[bytes, Group] = {}
+    for group in groups:
+        if group.keys:
+            first.setdefault(group.keys[0][0], group)
+    known = await client.commands(*(("EXISTS", name) for name in first)) if first else []
+    return [group for group, exists in zip(first.values(), known, strict=True) if not exists]
+
+
+def group_commands(group: Group) -> Iterator[tuple[Argument, ...]]:
+    """Yield the commands that restore a group."""
+    for name, expires_ms, value in group.keys:
+        ttl = () if expires_ms < 0 else ("ABSTTL",)
+        yield ("RESTORE", name, max(expires_ms, 0), value, "REPLACE", *ttl)
+    if group.has_log:
+        yield ("HSET", group.keys[0][0], "life", RESTORED_LIFE)
+
+
+def part_commands(part: Part) -> Iterator[tuple[Argument, ...]]:
+    """Yield the commands that restore a part."""
     yield (_ADDING[part.kind], part.key, *part.entries)
     if part.expires_ms >= 0:
         yield ("PEXPIREAT", part.key, part.expires_ms)

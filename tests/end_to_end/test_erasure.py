@@ -69,6 +69,7 @@ def use_everything(http: httpx.Client) -> str:
     user = http.post("/v2/users", json=NAMES, headers={"Idempotency-Key": "create"}).raise_for_status().json()
     me = {"X-MAGICBELL-USER-EXTERNAL-ID": str(NAMES["external_id"])}
     smtp = {"host": "mail.example.com", "port": 587, "security": "starttls", "from": {"email": "shop@example.com"}}
+    smtp |= {"username": "shop", "password": "a-password"}
     http.put("/v2/integrations/smtp", json=smtp).raise_for_status()
     recipients = [{"external_id": NAMES["external_id"]}, {"external_id": "joe"}]
     for index, some in enumerate((recipients, recipients[:1], recipients[:1])):
