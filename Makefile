@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run web clients check test browsers channels prometheus conformance docs fuzz loadtest image image-test charts release installers install install-dev lock clean
+.PHONY: run web clients check test browsers channels prometheus conformance docs fuzz loadtest image image-test charts release sbom installers install install-dev lock clean
 
 run: install
 	@$(BIN)/inbox-gateway serve
@@ -84,6 +84,10 @@ image-test: .venv/installed-dev
 # (CycloneDX) and their checksums. The same commit makes the same bytes. docs/production/releases.md
 release: .venv/installed .venv-release/installed
 	$(BIN)/python -m release build
+
+# The bill of materials alone.
+sbom: .venv/installed .venv-release/installed
+	$(BIN)/python -m release sbom
 
 # The wheel by pip, pipx and uvx, each in a home of its own.
 installers: .venv/installed-dev .venv-release/installed

@@ -1,8 +1,14 @@
-"""`python -m release build` makes the files of a release, `check` prints what is missing for one."""
+"""Make the files of a release, in build/release.
+
+python -m release build   all of them, with their checksums
+python -m release sbom    the bill of materials alone
+python -m release check   print what is missing for a release of this commit
+"""
 
 import hashlib
 import shutil
 import sys
+import tempfile
 from pathlib import Path
 
 from gateway import __version__
@@ -16,20 +22,34 @@ CHECKSUMS = "SHA256SUMS"
 
 
 def build() -> None:
-    """Build everything into an empty folder, and write the checksums."""
+    """Build everything into an empty folder, and write the checksums. Raises SbomError."""
     shutil.rmtree(FOLDER, ignore_errors=True)
     FOLDER.mkdir(parents=True)
     epoch = commit_time()
     print("building the source distribution and the wheel")
     _, wheel = build_distributions(FOLDER, epoch)
     build_chart(FOLDER, __version__, epoch)
-    print("installing the locked packages for the bill of materials: half a minute")
-    packages = write_sbom(FOLDER / f"inbox-gateway-{__version__}.cdx.json", TOOL, wheel, __version__, epoch)
-    print(f"the bill of materials has {packages} packages")
+    bill(wheel, epoch)
     lines = [f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}\n" for path in sorted(FOLDER.iterdir())]
     (FOLDER / CHECKSUMS).write_text("".join(lines))
     print("".join(lines), end="")
-    print(f"in {FOLDER.relative_to(Path.cwd()) if FOLDER.is_relative_to(Path.cwd()) else FOLDER}")
+    print(f"in {FOLDER.relative_to(ROOT)}")
+
+
+def bill(wheel: Path, epoch: int) -> None:
+    """Write the bill of materials. Raises SbomError."""
+    print("installing the locked packages for the bill of materials: half a minute")
+    path = FOLDER / f"inbox-gateway-{__version__}.cdx.json"
+    print(f"the bill of materials has {write_sbom(path, TOOL, wheel, __version__, epoch)} packages")
+
+
+def bill_alone() -> None:
+    """Write the bill of materials, and keep no wheel. Raises SbomError."""
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as folder:
+        epoch = commit_time()
+        _, wheel = build_distributions(Path(folder), epoch)
+        bill(wheel, epoch)
 
 
 def check() -> int:
@@ -44,18 +64,23 @@ def check() -> int:
 
 def main() -> int:
     """Run a command, and return the exit code."""
-    match sys.argv[1:]:
-        case ["build"]:
-            try:
+    try:
+        match sys.argv[1:]:
+            case ["build"]:
                 build()
-            except SbomError as problem:
-                print(problem, file=sys.stderr)
-                return 1
-            return 0
-        case ["check"]:
-            return check()
-    print(__doc__, file=sys.stderr)
-    return 2
+            case ["sbom"]:
+                bill_alone()
+            case ["check"]:
+                return check()
+            case ["-h" | "--help"]:
+                print(__doc__, end="")
+            case _:
+                print(__doc__, end="", file=sys.stderr)
+                return 2
+    except SbomError as problem:
+        print(problem, file=sys.stderr)
+        return 1
+    return 0
 
 
 if __name__ == "__main__":
