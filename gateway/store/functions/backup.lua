@@ -19,7 +19,8 @@ end
 -- ARGV  most_entries (of a key that is copied) names… (keys in the same slot)
 -- ->    of each key that exists: name, type, unix ms at which it expires or -1, value or nothing
 local function copy_keys(_, args)
-  return copy({}, { unpack(args, 2) }, tonumber(args[1]))
+  local most = tonumber(table.remove(args, 1)) -- `unpack` is bounded to some thousand values
+  return copy({}, args, most)
 end
 
 -- KEYS  user
