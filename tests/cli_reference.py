@@ -47,7 +47,11 @@ def _text(text: str) -> str:
     paragraphs = []
     for part in inspect.cleandoc(text).split("\n\n"):
         head, mark, verbatim = part.partition("\b\n")
-        paragraphs.append(f"```sh\n{verbatim}\n```" if mark and not head else " ".join(part.split("\n")))
+        paragraphs.append(
+            f"<!-- not run: the help of the command -->\n```sh\n{verbatim}\n```"
+            if mark and not head
+            else " ".join(part.split("\n"))
+        )
     return "\n\n".join(paragraphs)
 
 

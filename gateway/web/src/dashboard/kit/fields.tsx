@@ -19,6 +19,7 @@ export interface TextInputProps extends FieldProps {
   maxLength?: number;
   min?: number;
   max?: number;
+  step?: number | "any";
   pattern?: string;
   autocomplete?: string;
   autofocus?: boolean;
@@ -36,13 +37,13 @@ function valueOf({ value, initial, onValue }: Pick<TextInputProps, "value" | "in
 
 /** A line of text. */
 export function TextInput(props: TextInputProps) {
-  const { type = "text", placeholder, required, disabled, minLength, maxLength, min, max, pattern, autocomplete, autofocus, mono } = props;
+  const { type = "text", placeholder, required, disabled, minLength, maxLength, min, max, step, pattern, autocomplete, autofocus, mono } = props;
   return (
     <Field {...props}>
       {(control) => (
         <input
           {...control}
-          {...{ placeholder, required, disabled, minLength, maxLength, min, max, pattern, autofocus }}
+          {...{ placeholder, required, disabled, minLength, maxLength, min, max, step, pattern, autofocus }}
           type={type as "text"} // Preact has a type of properties for each type of input
           class={`input ${mono ? "mono" : ""}`}
           name={props.name}

@@ -13,6 +13,7 @@ import type { ScreenProps } from "../../screens.ts";
 import { Checklist } from "./checklist.tsx";
 import { Figures } from "./figures.tsx";
 import { Lanes } from "./lanes.tsx";
+import { Limits } from "./limits.tsx";
 import styles from "./overview.css";
 import { isComplete } from "./steps.ts";
 
@@ -46,6 +47,7 @@ export default function OverviewScreen({ projectId }: ScreenProps) {
         {(overview) => (
           <>
             <Lanes projectId={projectId} />
+            <Limits projectId={projectId} />
             {isChecklist ? (
               <Checklist projectId={projectId} milestones={overview.milestones} refetch={query.refetch} />
             ) : (

@@ -15,6 +15,7 @@ import { Switch, Textarea, TextInput } from "../../kit/fields.tsx";
 import { Form } from "../../kit/form.tsx";
 import { Card, Page, Properties } from "../../kit/page.tsx";
 import { Loaded, Skeleton } from "../../kit/states.tsx";
+import { Limits } from "./limits.tsx";
 import { Retention } from "./retention.tsx";
 import type { AdminProject, AdminProjectChange } from "./types.ts";
 
@@ -79,6 +80,7 @@ function Cards({ project }: { project: AdminProject }) {
       </Card>
       <Security project={project} change={change} disabled={!mayChange} />
       <Retention project={project} change={change} disabled={!mayChange} />
+      <Limits project={project} change={change} disabled={!mayChange} />
       {allows(project.role as Role, "owner") && <Deletion project={project} />}
     </>
   );

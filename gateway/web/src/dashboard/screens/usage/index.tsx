@@ -15,6 +15,7 @@ import type { ScreenProps } from "../../screens.ts";
 import { Deliveries } from "./deliveries.tsx";
 import { download } from "./download.ts";
 import { type Period, periodCsv, periodName, periodsOf } from "./periods.ts";
+import { UsedLimits } from "./limits.tsx";
 import { Storage } from "./storage.tsx";
 import styles from "./usage.css";
 
@@ -53,6 +54,7 @@ export default function UsageScreen({ projectId }: ScreenProps) {
             <ThisMonth usage={usage} />
             <Tabs segmented label={t("Period")} tabs={tabs} value={unit} onChange={choose} />
             <Charts usage={usage} unit={unit} />
+            <UsedLimits projectId={projectId} />
             <Storage projectId={projectId} />
           </>
         )}
