@@ -147,6 +147,8 @@ def test_every_link_leads_to_a_page_and_a_heading(page: Path) -> None:
         path, _, anchor = link.partition("#")
         target = page.parent / path if path else page
         assert target.is_file(), link
+        if target.suffix != ".md":  # a picture, which `#only-dark` shows in one theme
+            continue
         headings = re.findall(r"^#+ (.*)$", target.read_text(), flags=re.MULTILINE) if anchor else []
         assert not anchor or anchor in [
             re.sub(r"[^\w -]", "", heading).lower().replace(" ", "-") for heading in headings

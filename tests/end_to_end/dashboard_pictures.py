@@ -1,4 +1,7 @@
-"""The pictures of the dashboard in the documentation: the screens of a shop's project, in the light theme."""
+"""The pictures of the dashboard in the documentation: the screens of a shop's project.
+
+They are in the light theme; the overview is in the dark one as well.
+"""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -30,6 +33,9 @@ def take_dashboard(browser: Browser, directory: Path, save: Save) -> None:
         page.page.route("**/v2/usage/minutes?*", _steady)
         page.open("overview")
         save(page.page, "dashboard-overview.png")
+        page.page.emulate_media(color_scheme="dark")
+        save(page.page, "dashboard-overview-dark.png")
+        page.page.emulate_media(color_scheme="light")
         _ask(page, shop)
         save(page.page, "dashboard-trace.png")
         _write(page)

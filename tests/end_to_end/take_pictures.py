@@ -176,6 +176,7 @@ def main() -> None:
         take_bell(browser, address, "bell-dark.png", "dark", **desktop)
         phone = {"viewport": {"width": 360, "height": 680}, "has_touch": True, "is_mobile": True}
         take_bell(browser, address, "bell-phone.png", "light", device_scale_factor=2, **phone)
+        take_bell(browser, address, "bell-phone-dark.png", "dark", device_scale_factor=2, **phone)
         take_dashboard(browser, Path(directory) / "shop", save)
 
 
