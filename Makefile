@@ -78,7 +78,7 @@ image:
 # Build the image on a Debian of its own, and run it as an orchestrator does. As root on Debian, this installs podman.
 image-test: .venv/installed-dev
 	@sh tests/packages/system.sh
-	$(BIN)/pytest -q -rs tests/packages/test_image.py
+	$(BIN)/pytest -q -rs -o timeout=1200 tests/packages/test_image.py
 
 # What a release consists of, in build/release: the source distribution, the wheel, the chart, the bill of materials
 # (CycloneDX) and their checksums. The same commit makes the same bytes. docs/production/releases.md
@@ -91,7 +91,7 @@ sbom: .venv/installed .venv-release/installed
 
 # The wheel by pip, pipx and uvx, each in a home of its own.
 installers: .venv/installed-dev .venv-release/installed
-	$(BIN)/pytest -q -rs tests/packages/test_installers.py
+	$(BIN)/pytest -q -rs -o timeout=1200 tests/packages/test_installers.py
 
 .venv-release/installed: release/tools.lock
 	$(PYTHON) -m venv .venv-release
@@ -102,7 +102,7 @@ installers: .venv/installed-dev .venv-release/installed
 charts: .venv/installed-dev
 	@$(PYTHON) -m venv .venv-charts && .venv-charts/bin/pip --disable-pip-version-check $(LOCKED) --quiet \
 		--requirement tests/packages/charts.lock || { rm -rf .venv-charts; echo "they cannot be installed here" >&2; }
-	$(BIN)/pytest -q -rs tests/packages/test_chart.py
+	$(BIN)/pytest -q -rs -o timeout=1200 tests/packages/test_chart.py
 
 install: .venv/installed
 

@@ -68,10 +68,7 @@ REFUSED = {
     "misspelt": "replica",
 }
 
-pytestmark = [
-    pytest.mark.skipif(not PYTHON.exists(), reason="Helm's library is not installed: run `make charts`"),
-    pytest.mark.timeout(600),
-]
+pytestmark = pytest.mark.skipif(not PYTHON.exists(), reason="Helm's library is not installed: run `make charts`")
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ from tests.servers import free_port, wait_for
 
 USER = 10001
 
-pytestmark = [pytest.mark.skipif(bool(missing_program()), reason=missing_program()), pytest.mark.timeout(1200)]
+pytestmark = pytest.mark.skipif(bool(missing_program()), reason=missing_program())
 
 
 @pytest.fixture(scope="module")

@@ -14,10 +14,7 @@ from tests.servers import free_port, wait_for
 
 PROGRAMS = ROOT / ".venv-release" / "bin"
 
-pytestmark = [
-    pytest.mark.skipif(not PROGRAMS.exists(), reason="pipx and uv are not installed: run `make installers`"),
-    pytest.mark.timeout(900),
-]
+pytestmark = pytest.mark.skipif(not PROGRAMS.exists(), reason="pipx and uv are not installed: run `make installers`")
 
 
 @pytest.fixture(scope="module")
