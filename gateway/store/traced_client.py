@@ -11,8 +11,8 @@ What is delivered later, or by a job, finds the span of the request beside the n
 """
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, suppress
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
+from contextlib import suppress
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -35,6 +35,7 @@ from gateway.store.tokens import REVOKED_MESSAGE
 from gateway.telemetry.spans import Spans, below, recorded, to_text
 
 R = TypeVar("R")
+T = TypeVar("T")
 
 SPAN_MESSAGE = REVOKED_MESSAGE + b"span:"
 """The beginning of a message about a span. The unix ms of the event follows, a space, and the context."""
@@ -73,32 +74,25 @@ class TracedClient(FunctionClient):
         self.has_webhooks: Callable[[ProjectId], bool] = lambda project_id: False
         """Returns whether a project may have webhooks, whose deliveries need the span of a notification."""
 
-    async def call(self, call: FunctionCall[R]) -> R:
+    # Outside of a trace, these return the coroutine of the base class, which saves one in between.
+
+    def call(self, call: FunctionCall[R]) -> Coroutine[Any, Any, R]:
         """Run one function as the base class does."""
+        run = super().call
         request = recorded()
-        if request is None:
-            return await super().call(call)
-        with self._span(request, call.function.name, 1) as span:
-            await self._carry(request, span, (call,))
-            return await super().call(call)
+        return run(call) if request is None else self._traced(request, (call,), lambda: run(call))
 
-    async def call_many(self, calls: Sequence[FunctionCall[R]]) -> list[R]:
+    def call_many(self, calls: Sequence[FunctionCall[R]]) -> Coroutine[Any, Any, list[R]]:
         """Run several functions as the base class does."""
+        run = super().call_many
         request = recorded()
-        if request is None or not calls:
-            return await super().call_many(calls)
-        with self._span(request, calls[0].function.name, len(calls)) as span:
-            await self._carry(request, span, calls)
-            return await super().call_many(calls)
+        return run(calls) if request is None or not calls else self._traced(request, calls, lambda: run(calls))
 
-    async def call_each(self, calls: Sequence[FunctionCall[R]]) -> list[R | StoreDataError]:
+    def call_each(self, calls: Sequence[FunctionCall[R]]) -> Coroutine[Any, Any, list[R | StoreDataError]]:
         """Run several functions as the base class does."""
+        run = super().call_each
         request = recorded()
-        if request is None or not calls:
-            return await super().call_each(calls)
-        with self._span(request, calls[0].function.name, len(calls)) as span:
-            await self._carry(request, span, calls)
-            return await super().call_each(calls)
+        return run(calls) if request is None or not calls else self._traced(request, calls, lambda: run(calls))
 
     async def commands(self, *commands: tuple[Argument, ...]) -> list[Any]:
         """Run some of Redis's own commands as the base class does."""
@@ -112,10 +106,13 @@ class TracedClient(FunctionClient):
 
     # -- inside
 
-    def _span(self, request: Span, function: str, calls: int) -> AbstractContextManager[Span]:
-        """Return the span of calls of a function. Keys and arguments name users, so they are no attributes."""
-        attributes = {**_FIXED, "db.operation.name": "FCALL", "db.stored_procedure.name": function, **_batch(calls)}
-        return self._spans.running(f"FCALL {function}", SpanKind.CLIENT, attributes, below(request))
+    async def _traced(self, request: Span, calls: Sequence[FunctionCall[Any]], run: Callable[[], Awaitable[T]]) -> T:
+        """Run calls of a function within a span. Keys and arguments name users, so they are no attributes."""
+        function, size = calls[0].function.name, len(calls)
+        attributes = {**_FIXED, "db.operation.name": "FCALL", "db.stored_procedure.name": function, **_batch(size)}
+        with self._spans.running(f"FCALL {function}", SpanKind.CLIENT, attributes, below(request)) as span:
+            await self._carry(request, span, calls)
+            return await run()
 
     async def _carry(self, request: Span, span: Span, calls: Sequence[FunctionCall[Any]]) -> None:
         """Send what carries the trace on, in the write that the calls are in. A call does not fail because of it."""
