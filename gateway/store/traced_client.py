@@ -125,11 +125,11 @@ class TracedClient(FunctionClient):
             durable = function.traits.durable and function.traits.kind.writes
             # On the connection of the calls, so that it arrives before their events.
             sent = self._router.begin(packed, durable)
-            if sent is None:
-                waits.append(Command(str(words[0]), key, packed, durable, repeatable=True))
-            else:
+            if sent is not None:
                 sent.add_done_callback(_seen)
-        if waits:  # a cluster, whose slots these are
+            elif self.topology.clustered:  # without a connection to a single server, the call is about to fail as well
+                waits.append(Command(str(words[0]), key, packed, durable, repeatable=True))
+        if waits:
             with suppress(StoreUnavailableError):
                 await self._router.send(waits)
 
