@@ -23,7 +23,10 @@ from tests.logs import captured_log
 from tests.server.workers import DIES, SERVES, run_as_deliverer, run_as_worker
 from tests.servers import wait_for
 
-HEAVY = ("asyncio", "msgspec", "redis", "valkey", "starlette", "uvicorn", "prometheus_client", "ssl", "cryptography")
+HEAVY = (
+    *("asyncio", "msgspec", "redis", "valkey", "starlette", "uvicorn", "prometheus_client", "ssl", "cryptography"),
+    *("aiohttp", "authlib", "email.message", "h2", "http.client", "jwt", "opentelemetry", "websockets"),
+)
 
 
 def test_it_imports_no_large_library() -> None:
