@@ -13,7 +13,7 @@ delay other requests. Users' keys are always copied at once."""
 class Copy(NamedTuple):
     """A key: its name, its type, the unix ms at which it expires or -1, and its value in the form of DUMP.
 
-    The value is None if the key has too many entries to be copied at once.
+    The value is None if the key has too many entries to be copied at once. The type of a user's key is not read.
     """
 
     name: bytes

@@ -4,7 +4,8 @@ While it runs, the store has the format RESTORING, which no gateway knows. So a 
 after a restoration that was interrupted, uses nothing of it.
 
 Clients keep positions of the time after the backup. So the data gets a new generation, and the record of each user a
-mark that no generation equals: the next event begins a new epoch, and a client with another position gets `reset`.
+mark that no generation equals, whatever becomes of the generation. The next event begins a new epoch, and a client with
+another position gets `reset`.
 """
 
 import secrets
@@ -123,8 +124,8 @@ class StoreRestoration:
                 await self._client.commands(*(("UNLINK", name) for name in doomed[first : first + CALLS_AT_ONCE]))
 
     async def _begin_generation(self) -> None:
-        generation = secrets.token_hex(4)
         for node in await self._client.nodes():
+            generation = secrets.token_hex(4) + _promotion_of(await self._client.run_on(node, "INFO", "replication"))
             names = self._client.topology.generation_keys(node)
             for first in range(0, len(names), CALLS_AT_ONCE):
                 some = names[first : first + CALLS_AT_ONCE]
@@ -200,6 +201,17 @@ class StoreRestoration:
         for user_id in gone:
             await deletion.delete(User(project_id, user_id, None, None))
         self.leftovers += len(gone)
+
+
+def _promotion_of(information: bytes) -> str:
+    """Return the name of the generation that the promotion of a server began, "" if it was never promoted.
+
+    A generation that ends with it is not replaced by it (functions/log.lua).
+    """
+    fields = dict(line.partition(":")[::2] for line in information.decode(errors="replace").splitlines())
+    if not fields.get("master_replid2", "0").strip("0"):
+        return ""
+    return fields["master_replid"][:8]
 
 
 _JOB_ENDS = tuple(suffix.encode() for suffix in keys.JOB_SUFFIXES.values())

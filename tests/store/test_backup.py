@@ -35,7 +35,7 @@ from gateway.store.redis.topology import Topology
 from gateway.store.restoration import RESTORED_LIFE, StoreRestoration, check_empty, check_unused, check_values
 from tests.cluster import running_cluster
 from tests.golden.data import Entry, load, read_all, read_file
-from tests.servers import RedisServer
+from tests.servers import RedisServer, running_redis, wait_for
 from tests.store.conftest import InspectedClient
 from tests.store.test_inbox import send
 
@@ -150,6 +150,30 @@ async def test_a_position_of_after_the_backup_is_reset(client: InspectedClient) 
     assert await client.redis.hget(keys.user(user.project_id, user.id), "life") != RESTORED_LIFE.encode()
 
 
+async def test_a_server_that_was_promoted_does_not_take_up_the_former_generation(tmp_path: Path) -> None:
+    for name in ("primary", "replica"):
+        (tmp_path / name).mkdir()
+    with running_redis("valkey", tmp_path / "replica") as server:
+        with running_redis("valkey", tmp_path / "primary") as primary, redis.Redis(port=server.port) as admin:
+            admin.replicaof("127.0.0.1", str(primary.port))
+            wait_for(lambda: admin.info("replication")["master_link_status"] == "up", "the replica", 30)
+            admin.replicaof("NO", "ONE")
+        client = InspectedClient(server.url)
+        await client.load()
+        store, user = await inbox_of(client)
+        await send(store, user, 1)
+        promoted = await client.redis.get(keys.GENERATION)
+        file = await backed_up(client)
+        await send(store, user, 1)
+        lost = (await store.read_log(user, None, "e1")).end
+        await restore(client, file)
+        await send(store, user, 1)
+        began = await client.redis.get(keys.GENERATION)  # although Redis still says that it was promoted
+        assert (str(began) != str(promoted), str(began)[-9:]) == (True, str(promoted)[-9:])
+        assert (await store.read_log(user, lost, "e2")).reset_reason == "epoch_changed"
+        await client.aclose()
+
+
 async def test_users_and_projects_deleted_during_the_backup_are_removed(client: InspectedClient) -> None:
     store, user = await inbox_of(client)
     await send(store, user, 1)
@@ -174,7 +198,7 @@ async def test_users_and_projects_deleted_during_the_backup_are_removed(client: 
 async def test_what_was_under_way_is_due_again(client: InspectedClient) -> None:
     _, user = await inbox_of(client)
     key = keys.user(user.project_id, user.id)
-    await client.redis.hset(key, mapping={"format": keys.FORMAT, "webhooks_at": 1, "offset": 2})
+    await client.redis.hset(key, mapping={"format": keys.FORMAT, "webhooks_at": 1, "offset": 2, "outbox": "e"})
     await client.redis.zadd(key + keys.USER_SUFFIXES["OUTBOX"] + "e", {b"n" * 16: 1})
     job = keys.job(user.project_id, "j1")
     await client.redis.hset(job, mapping={"kind": "import", "status": "processing", "format": keys.FORMAT})

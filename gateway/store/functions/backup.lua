@@ -25,17 +25,29 @@ end
 
 -- KEYS  user
 -- ->    nothing if there is no such user; otherwise 1 if the user has an event log or 0, the routes on which something
---       is due, then all keys of the user as `copy_keys` returns them
+--       is due, then of each key of the user: name, "", unix ms at which it expires or -1, value
 local function copy_user(keys)
   local user = keys[1]
-  local field = call('HMGET', user, 'epoch', 'offset', 'webhooks_at', 'deleted')
+  local field = call('HMGET', user, 'epoch', 'offset', 'webhooks_at', 'deleted', 'outbox')
   if field[4] or call('EXISTS', user) == 0 then return {} end -- deleted
   local names, routes = outbox.keys_of_user(user), ''
   for _, kind in ipairs(TOKEN_KINDS) do names[#names + 1] = user .. CHANNEL_TOKENS .. kind end
-  table.insert(names, 1, user)
-  for route in pairs(ROUTES) do
+  for route in (field[5] or ''):gmatch('%l') do
     if call('EXISTS', outbox.key(user, route)) == 1 then routes = routes .. route end
   end
   if field[3] and tonumber(field[3]) < tonumber(field[2] or 0) then routes = routes .. 'w' end
-  return copy({ field[1] and 1 or 0, routes }, names, math.huge)
+  local found = { field[1] and 1 or 0, routes, user, '', call('PEXPIRETIME', user), call('DUMP', user) }
+  for first = 1, #names, 8 do -- most of these keys do not exist
+    local last = math.min(first + 7, #names)
+    if call('EXISTS', unpack(names, first, last)) > 0 then
+      for i = first, last do
+        local value = call('DUMP', names[i])
+        if value then
+          found[#found + 1], found[#found + 2], found[#found + 3] = names[i], '', call('PEXPIRETIME', names[i])
+          found[#found + 1] = value
+        end
+      end
+    end
+  end
+  return found
 end

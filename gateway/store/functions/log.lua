@@ -24,7 +24,8 @@ local function generation(now_ms)
   local current = generations[generation_key]
   if not current then
     current = call('GET', generation_key) or ''
-    if promoted_as ~= '' and promoted_as ~= current then
+    -- A generation that a restoration began on this server ends with the name of the promotion before it.
+    if promoted_as ~= '' and current:sub(-#promoted_as) ~= promoted_as then
       current = promoted_as
       call('SET', generation_key, current)
     end
