@@ -100,7 +100,9 @@ class StoreRestoration:
         self._client = client
         self._on_progress = on_progress
         self._lanes = LaneStore(client)
+        self._large_keys: set[bytes] = set()
         self.restored = 0
+        """How many keys are restored so far."""
         self.leftovers = 0
         """How many users were removed, because they were deleted while the backup was made."""
 
@@ -141,6 +143,8 @@ class StoreRestoration:
         for part in batch:
             if isinstance(part, Part):
                 commands += part_commands(part)
+                self.restored += part.key not in self._large_keys
+                self._large_keys.add(part.key)
         for first in range(0, len(commands), CALLS_AT_ONCE):
             await self._client.commands(*commands[first : first + CALLS_AT_ONCE])
         for group in groups:
