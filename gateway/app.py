@@ -18,7 +18,7 @@ from gateway.auth.inbox_tokens import InboxTokens
 from gateway.delivery.senders import clients_of, senders_of
 from gateway.domain.limits import Limit
 from gateway.domain.outbound import OPERATOR
-from gateway.domain.principal import User
+from gateway.domain.principal import Project, User
 from gateway.domain.project_event import ProjectEvent, ProjectEventType
 from gateway.domain.proxy import Proxies
 from gateway.domain.request_id import RequestIds
@@ -157,7 +157,7 @@ class Worker:
         self.provider_clients = clients_of(settings)
         self._directory.on_created = self._user_created
         self.quotas = Quotas(UsedFigures(client, self._directory), self.events)
-        self.projects.on_read = self.quotas.note
+        self.projects.on_read = self._project_read
         self._directory.is_full = self.quotas.is_full
         self._directory.full_error = partial(self.quotas.refusal, limit=Limit.USERS)
         self.projects.receives_changes = self.subscriber.is_healthy
@@ -224,6 +224,10 @@ class Worker:
             self.questions.on_messages(messages)
         elif not self.connection_tails.dispatch(channel, messages):
             self.tails.dispatch(channel, messages)
+
+    def _project_read(self, project: Project) -> None:
+        self.quotas.note(project)
+        self.event_log.note(project)
 
     def _user_created(self, user: User) -> None:
         self.quotas.created(user)

@@ -104,12 +104,14 @@ class Deliverer:
         lanes = LaneStore(client)
         self._parked = ParkedLanes(lanes)
         installations = InstallationStore(client, settings.secret_key)
+        projects = ProjectStore(client, settings.secret_key)
+        projects.on_read = self._event_log.note
         self.runner = DeliveryRunner(
             LaneParts(
                 lanes,
                 OutboxStore(client, ContentStore(client), ChannelTokenStore(client)),
                 Contexts(
-                    ProjectStore(client, settings.secret_key),
+                    projects,
                     self._integrations,
                     self._configs,
                     repeats_unknown=settings.delivery_repeats_unknown,

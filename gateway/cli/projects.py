@@ -77,6 +77,8 @@ def project_list() -> None:
 @click.option(
     "--item-retention-seconds", metavar="N|default", help="Seconds for which notifications are kept; 0 is unlimited."
 )
+@click.option("--event-retention-count", metavar="N|default", help="Events of each type kept in the project's log.")
+@click.option("--event-retention-seconds", metavar="N|default", help="Seconds for which its log keeps events.")
 @click.option("--max-users", metavar="N", type=_LIMIT, help="Users that the project may have; 0 is no limit.")
 @click.option("--max-storage-bytes", metavar="N", type=_LIMIT, help="Bytes that it may store; 0 is no limit.")
 @click.option("--max-sends-per-minute", metavar="N", type=_LIMIT, help="Requests to send a minute; 0 is no limit.")
@@ -89,6 +91,8 @@ def project_set(
     allowed_origins: str | None,
     item_retention_count: str | None,
     item_retention_seconds: str | None,
+    event_retention_count: str | None,
+    event_retention_seconds: str | None,
     strict: bool | None,
     **limits: int | None,
 ) -> None:
@@ -110,9 +114,23 @@ def project_set(
         check_name(name)
     count = _bound("--item-retention-count", item_retention_count, MAX_ITEMS)
     seconds = _bound("--item-retention-seconds", item_retention_seconds, MAX_SECONDS)
+    events = _bound("--event-retention-count", event_retention_count, MAX_ITEMS, least=1)
+    event_seconds = _bound("--event-retention-seconds", event_retention_seconds, MAX_SECONDS)
+
+    change = ProjectChange(
+        name,
+        hmac,
+        origins,
+        count,
+        seconds,
+        strict,
+        event_retention_count=events,
+        event_retention_seconds=event_seconds,
+        **limits,
+    )
 
     async def work(projects: "ProjectStore") -> None:
-        found = await projects.update(api_key, ProjectChange(name, hmac, origins, count, seconds, strict, **limits))
+        found = await projects.update(api_key, change)
         if found is None:
             raise no_project(api_key)
         keep = found.item_retention(settings.item_retention)
@@ -183,14 +201,14 @@ def project_rotate_secret(api_key: str, overlap: int, lost_secret_key: bool) -> 
     run_with_projects(with_secret_key(read_settings()), work, check_secret_key=not lost_secret_key)
 
 
-def _bound(option: str, text: str | None, most: int) -> int | str | None:
+def _bound(option: str, text: str | None, most: int, least: int = 0) -> int | str | None:
     from gateway.domain.retention import DEFAULT
 
     if text is None or text == DEFAULT:
         return text
-    if not (text.isascii() and text.isdigit() and len(text) < 20 and int(text) <= most):
+    if not (text.isascii() and text.isdigit() and len(text) < 20 and least <= int(text) <= most):
         raise click.UsageError(
-            f'{option} is a whole number from 0 to {most}, or "{DEFAULT}" for the gateway\'s setting'
+            f'{option} is a whole number from {least} to {most}, or "{DEFAULT}" for the gateway\'s setting'
         )
     return int(text)
 
@@ -207,6 +225,9 @@ def _show(found: "Project", with_secret: bool = False) -> None:
         click.echo("strict       unknown fields and parameters are refused")
     if (found.item_retention_count, found.item_retention_seconds) != (None, None):
         click.echo(f"keeps        {_kept(found)}")
+    if (found.event_retention_count, found.event_retention_seconds) != (None, None):
+        parts = ((found.event_retention_count, "of each type"), (found.event_retention_seconds, "seconds"))
+        click.echo(f"keeps events {', '.join(f'at most {most} {what}' for most, what in parts if most)}")
     for name, most in found.limits._asdict().items():
         if most:
             click.echo(f"{name.removeprefix('max_').replace('_', ' '):<12} at most {most:,}")

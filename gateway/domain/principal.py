@@ -47,6 +47,9 @@ class Project:
     strict: bool = False
     """Whether unknown parameter names are refused by the operations of the v1 contract too."""
     limits: ProjectLimits = NO_LIMITS
+    event_retention_count: int | None = None
+    event_retention_seconds: int | None = None
+    """How much of the project's log is kept, of what the settings keep; None keeps that."""
 
     def item_retention(self, default: ItemRetention) -> ItemRetention:
         """Return how much of each inbox is kept; `default` are the values of the settings."""

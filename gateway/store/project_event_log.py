@@ -13,6 +13,7 @@ from uuid import UUID
 import msgspec
 
 from gateway.domain.ids import ProjectId, UserId
+from gateway.domain.principal import Project
 from gateway.domain.project_event import BY_CODE, EventPlace, ProjectEvent, ProjectEventType
 from gateway.store import keys
 from gateway.store.redis.client import FunctionClient
@@ -38,6 +39,11 @@ class EventRetention(NamedTuple):
 
     events: int
     seconds: int
+
+    def bounded(self, events: int | None, seconds: int | None) -> "EventRetention":
+        """Return these bounds, made smaller by those of a project. None and, of seconds, 0 leave them as they are."""
+        kept = self.events if events is None else min(self.events, events)
+        return EventRetention(kept, min(filter(None, (self.seconds, seconds)), default=0))
 
 
 class StoredEvent(NamedTuple):
@@ -152,6 +158,22 @@ class ProjectEventLog:
     def __init__(self, client: FunctionClient, retention: EventRetention):
         self._client = client
         self.retention = retention
+        self._own: dict[ProjectId, EventRetention] = {}
+
+    def note(self, project: Project) -> None:
+        """Note how much of the log of a project is kept, as its record has it now.
+
+        A process that has not read the record keeps what the settings keep, until one that has appends the next event.
+        """
+        bounds = (project.event_retention_count, project.event_retention_seconds)
+        if bounds != (None, None):
+            self._own[project.id] = self.retention.bounded(*bounds)
+        elif self._own:
+            self._own.pop(project.id, None)
+
+    def retention_of(self, project_id: ProjectId) -> EventRetention:
+        """Return how much of the log of a project is kept."""
+        return self._own.get(project_id, self.retention) if self._own else self.retention
 
     @property
     def is_on(self) -> bool:
@@ -163,10 +185,9 @@ class ProjectEventLog:
 
         Return how many events of each project were appended, or the problem with what is stored of it.
         """
-        kept, seconds = self.retention
         return await self._client.call_each(
             [
-                APPEND_EVENTS(keys.project_events(project_id), kept, seconds, b"".join(events))
+                APPEND_EVENTS(keys.project_events(project_id), *self.retention_of(project_id), b"".join(events))
                 for project_id, events in batches
             ]
         )
@@ -184,18 +205,19 @@ class ProjectEventLog:
         """Return a page of the events of some types, newest first; with `newer_than` the oldest newer ones first."""
         newest_first, cursor = newer_than is None, str(older_than or newer_than or "")
         key, codes = keys.project_events(project_id), [each.code for each in types]
+        seconds = self.retention_of(project_id).seconds
         if user_id is None:
-            call = READ_EVENTS(key, self.retention.seconds, limit + 1, newest_first, cursor, codes)
+            call = READ_EVENTS(key, seconds, limit + 1, newest_first, cursor, codes)
             events, scanned = await self._client.call(call), None
         else:
             user = UUID(user_id).bytes
             events, scanned = await self._client.call(
-                READ_USER_EVENTS(key, self.retention.seconds, limit + 1, newest_first, cursor, user, codes)
+                READ_USER_EVENTS(key, seconds, limit + 1, newest_first, cursor, user, codes)
             )
         more = len(events) > limit
         return EventPage(events[:limit], more or scanned is not None, None if more else scanned)
 
     async def find(self, project_id: ProjectId, place: EventPlace, code: int) -> StoredEvent | None:
         """Return the event at a place, None if there is none or it is too old."""
-        call = FIND_EVENT(keys.project_events(project_id), self.retention.seconds, str(place), code)
+        call = FIND_EVENT(keys.project_events(project_id), self.retention_of(project_id).seconds, str(place), code)
         return next(iter(await self._client.call(call)), None)

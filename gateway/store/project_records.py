@@ -13,6 +13,9 @@ from gateway.store import keys
 from gateway.store.redis.problems import StoreDataError, StoreFormatError
 from gateway.telemetry.logs import log
 
+BOUNDS = ("item_retention_count", "item_retention_seconds", "event_retention_count", "event_retention_seconds")
+"""The fields of a project that may follow the settings."""
+
 
 class StoredSecret(msgspec.Struct, frozen=True):
     """An encrypted API secret, and the unix second from which it is no longer accepted, None if there is none."""
@@ -44,6 +47,8 @@ class ProjectRecord(msgspec.Struct, frozen=True):
     max_storage_bytes: int = 0
     max_sends_per_minute: int = 0
     max_sends_per_month: int = 0
+    event_retention_count: int | None = None
+    event_retention_seconds: int | None = None
 
     @property
     def limits(self) -> ProjectLimits:
@@ -68,13 +73,16 @@ class ProjectChange:
     max_storage_bytes: int | None = None
     max_sends_per_minute: int | None = None
     max_sends_per_month: int | None = None
+    event_retention_count: int | str | None = None
+    event_retention_seconds: int | str | None = None
+    """A bound, or DEFAULT to follow the settings."""
 
     def applied_to(self, record: ProjectRecord) -> ProjectRecord:
         """Return a record with the given fields changed."""
         given: dict[str, Any] = {name: value for name, value in asdict(self).items() if value is not None}
         if self.allowed_origins is not None:
             given["allowed_origins"] = list(self.allowed_origins)
-        for name in ("item_retention_count", "item_retention_seconds"):
+        for name in BOUNDS:
             if given.get(name) == DEFAULT:
                 given[name] = None
         return msgspec.structs.replace(record, **given)

@@ -76,4 +76,6 @@ class SecretCipher:
             record.item_retention_seconds,
             record.strict,
             record.limits,
+            record.event_retention_count,
+            record.event_retention_seconds,
         )

@@ -177,6 +177,8 @@ class ProjectStore:
         item_retention_seconds: int | None = None,
         strict: bool = False,
         limits: ProjectLimits = NO_LIMITS,
+        event_retention_count: int | None = None,
+        event_retention_seconds: int | None = None,
     ) -> Project:
         """Create a project and return it. API key and secret are random unless they are given.
 
@@ -198,6 +200,8 @@ class ProjectStore:
             strict=strict,
             format=keys.FORMAT,
             **limits._asdict(),
+            event_retention_count=event_retention_count,
+            event_retention_seconds=event_retention_seconds,
         )
         if not await self._put(record, b""):
             raise KeyTakenError(record.api_key)
@@ -292,7 +296,8 @@ class ProjectStore:
         projects = []
         for name, raw in records:
             with contextlib.suppress(StoreDataError):
-                projects.append(self.cipher.open(decode_record(name, raw or b"")))
+                projects.append(project := self.cipher.open(decode_record(name, raw or b"")))
+                self.on_read(project)
         return projects
 
     async def read_item_retentions(self) -> AsyncIterator[dict[ProjectId, tuple[int | None, int | None]]]:

@@ -19,6 +19,7 @@ from tests.servers import Gateway
 PROJECT_FIELDS = {
     *("id", "name", "hmac_enabled", "api_key", "api_secret", "allowed_origins", "workspace"),
     *("item_retention_count", "item_retention_seconds", "strict"),
+    *("event_retention_count", "event_retention_seconds"),
     *("max_users", "max_storage_bytes", "max_sends_per_minute", "max_sends_per_month"),
 }
 

@@ -7,6 +7,7 @@ from uuid import uuid4
 import pytest
 
 from gateway.domain.ids import ProjectId, UserId
+from gateway.domain.principal import Project
 from gateway.domain.project_event import EventPlace, ProjectEvent, ProjectEventType
 from gateway.store import keys
 from gateway.store.project_event_log import (
@@ -17,7 +18,7 @@ from gateway.store.project_event_log import (
     read_published,
     user_event_packer,
 )
-from tests.store.conftest import InspectedClient
+from tests.store.conftest import InspectedClient, new_user
 
 T = ProjectEventType
 ALL = tuple(T)
@@ -193,3 +194,27 @@ def test_a_packer_of_one_type_packs_as_all_events_are_packed() -> None:
     one, notification = user(), str(uuid4())
     found = user_event_packer(T.STORED, "notification_id")(one, notification)
     assert found == packed(ProjectEvent(T.STORED, one, {"notification_id": notification}))
+
+
+async def test_a_project_keeps_fewer_events_than_the_settings_and_never_more(client: InspectedClient) -> None:
+    project = new_user().project_id
+    log = ProjectEventLog(client, EventRetention(500, 100))
+
+    def own(events: int | None, seconds: int | None) -> EventRetention:
+        record = Project(
+            project, "Shop", "key", True, (), event_retention_count=events, event_retention_seconds=seconds
+        )
+        log.note(record)
+        return log.retention_of(project)
+
+    assert own(None, None) == (500, 100)
+    assert own(5, None) == (5, 100)
+    assert own(1000, 0) == (500, 100)
+    assert own(None, 50) == (500, 50)
+    assert EventRetention(500, 0).bounded(None, None) == (500, 0)
+    assert own(1, None) == (1, 100)
+    for _ in range(300):  # more than Redis keeps in one node of a stream
+        await log.append([(project, [packed(ProjectEvent(ProjectEventType.LIMIT_REACHED, None, {"max": 1}))])])
+    page = await log.read(project, [ProjectEventType.LIMIT_REACHED], 400)
+    assert len(page.events) < 300
+    assert own(None, None) == (500, 100)

@@ -93,6 +93,8 @@ class AdminProject(msgspec.Struct):
     allowed_origins: list[str]
     item_retention_count: int | None
     item_retention_seconds: int | None
+    event_retention_count: int | None
+    event_retention_seconds: int | None
     max_users: int
     max_storage_bytes: int
     max_sends_per_minute: int
@@ -258,6 +260,8 @@ def _shown(project: Project, workspace: Workspace, call: AdminCall) -> dict[str,
         "allowed_origins": list(project.allowed_origins),
         "item_retention_count": project.item_retention_count,
         "item_retention_seconds": project.item_retention_seconds,
+        "event_retention_count": project.event_retention_count,
+        "event_retention_seconds": project.event_retention_seconds,
         **project.limits._asdict(),
         "strict": project.strict,
         "workspace": {"id": workspace.id, "title": workspace.title},

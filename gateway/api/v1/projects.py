@@ -27,7 +27,7 @@ from gateway.store.errors import TooManyProjectsError
 from gateway.store.jobs import JobStore
 from gateway.store.project_deletion import ProjectDeletion
 from gateway.store.project_events import ProjectEvents
-from gateway.store.project_records import ProjectChange
+from gateway.store.project_records import BOUNDS, ProjectChange
 from gateway.store.projects import ProjectStore
 from gateway.store.redis.problems import StoreDataError
 
@@ -62,19 +62,20 @@ class Bound(Param):
     """A bound that the project sets, 0 for no bound, or "default" for the gateway's setting."""
 
     most: int
+    least: int = 0
 
     def check(self, value: Any, path: str, problems: list[str]) -> Any:
         """Check type and range."""
         if value == DEFAULT:
             return value
         found: list[str] = []
-        number = Integer(least=0, most=self.most).check(value, path, found)
+        number = Integer(least=self.least, most=self.most).check(value, path, found)
         problems += [f'{problem}, or "{DEFAULT}" for the gateway\'s setting' for problem in found]
         return number
 
     def shape(self) -> dict[str, Any]:
         """Return the schema of the range and of "default"."""
-        return {"anyOf": [Integer(least=0, most=self.most).shape(), {"const": DEFAULT}, {"type": "null"}]}
+        return {"anyOf": [Integer(least=self.least, most=self.most).shape(), {"const": DEFAULT}, {"type": "null"}]}
 
 
 def _fields(name_required: bool) -> dict[str, Param]:
@@ -96,6 +97,17 @@ def _fields(name_required: bool) -> dict[str, Param]:
             most=MAX_SECONDS,
             description="For how many seconds notifications are kept. 0 keeps them for ever; "
             f'`"{DEFAULT}"` follows INBOX_ITEM_RETENTION_SECONDS.',
+        ),
+        "event_retention_count": Bound(
+            least=1,
+            most=MAX_ITEMS,
+            description="How many events of each type the project's log keeps: at most those of INBOX_PROJECT_EVENTS, "
+            f'which `"{DEFAULT}"` follows.',
+        ),
+        "event_retention_seconds": Bound(
+            most=MAX_SECONDS,
+            description="For how many seconds the log keeps events: at most INBOX_PROJECT_EVENTS_SECONDS, which 0 and "
+            f'`"{DEFAULT}"` follow.',
         ),
         "max_users": Integer(
             least=0,
@@ -125,7 +137,6 @@ def _fields(name_required: bool) -> dict[str, Param]:
     }
 
 
-_BOUNDS = ("item_retention_count", "item_retention_seconds")
 _LIMITS = tuple(limit.value for limit in Limit)
 
 _EXAMPLE = {"name": "Shop", "hmac_enabled": True, "allowed_origins": ["https://shop.example.com"]}
@@ -160,6 +171,8 @@ class Project(msgspec.Struct):
     allowed_origins: list[str]
     item_retention_count: int | None
     item_retention_seconds: int | None
+    event_retention_count: int | None
+    event_retention_seconds: int | None
     max_users: int
     max_storage_bytes: int
     max_sends_per_minute: int
@@ -220,7 +233,7 @@ class ProjectsResource:
                 allowed_origins=values["allowed_origins"] or (),
                 strict=values["strict"] is True,
                 limits=ProjectLimits(*(values[name] or 0 for name in _LIMITS)),
-                **{name: None if values[name] == DEFAULT else values[name] for name in _BOUNDS},
+                **{name: None if values[name] == DEFAULT else values[name] for name in BOUNDS},
             )
         except TooManyProjectsError as problem:
             raise invalid(f"The workspace would have {problem}") from None
@@ -243,7 +256,7 @@ class ProjectsResource:
             values["name"],
             values["hmac_enabled"],
             values["allowed_origins"],
-            **{name: values[name] for name in (*_BOUNDS, *_LIMITS)},
+            **{name: values[name] for name in (*BOUNDS, *_LIMITS)},
             strict=values["strict"],
         )
         project = await self.projects.update(found.api_key, change)
@@ -299,6 +312,8 @@ def _shown(project: principal.Project, workspace: principal.Workspace) -> dict[s
         # None where the gateway's settings apply.
         "item_retention_count": project.item_retention_count,
         "item_retention_seconds": project.item_retention_seconds,
+        "event_retention_count": project.event_retention_count,
+        "event_retention_seconds": project.event_retention_seconds,
         **project.limits._asdict(),
         "strict": project.strict,
         "workspace": {"id": int(workspace.id), "title": workspace.title},

@@ -58,6 +58,10 @@ def test_the_command_line_sets_and_shows_limits(gateway: Gateway) -> None:
     printed = command(gateway, "project", "set", project["api_key"], *options)
     assert "users        at most 1,000" in printed
     assert "sends per minute at most 60" in printed
-    assert "at most" not in command(
+    events = ("--event-retention-count", "10", "--event-retention-seconds", "3600")
+    assert "at most 10 of each type, at most 3600 seconds" in command(
+        gateway, "project", "set", project["api_key"], *events
+    )
+    assert "users  " not in command(
         gateway, "project", "set", project["api_key"], "--max-users", "0", "--max-sends-per-minute", "0"
     )
