@@ -1,6 +1,8 @@
 """The internals of redis-py that the gateway relies on. A failure shows what a new version of redis-py has changed."""
 
 import asyncio
+import subprocess
+import sys
 
 import pytest
 from redis.asyncio.connection import AbstractConnection, Connection, UnixDomainSocketConnection
@@ -72,3 +74,14 @@ async def test_the_reply_that_rejects_a_connection_is_found_whole(redis_server: 
 )
 def test_an_exception_without_a_reply_is_none(problem: Exception, reply: str) -> None:
     assert error_reply(problem) == reply
+
+
+def test_redis_py_loads_no_metrics_of_opentelemetry() -> None:
+    """They take each process 0.1 s, and nobody reads them."""
+    code = (
+        "import sys, gateway.store.redis.client;"
+        "print('opentelemetry.sdk.metrics' in sys.modules);"
+        "import opentelemetry.sdk.metrics"
+    )
+    done = subprocess.run((sys.executable, "-c", code), capture_output=True, text=True, timeout=60, check=False)
+    assert (done.stdout, done.stderr) == ("False\n", "")
