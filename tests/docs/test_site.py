@@ -8,7 +8,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 
 from tests import documentation
 from tests.browser.chromium import CHROMIUM, running_chromium
@@ -38,11 +38,18 @@ def below_a_path() -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def page() -> Iterator[Page]:
+def browser() -> Iterator[Browser]:
     if not CHROMIUM.exists():
         pytest.skip("chromium is not installed: `apt-get install chromium`")
     with running_chromium() as browser:
-        yield browser.new_page(viewport={"width": 390, "height": 844}, color_scheme="dark")
+        yield browser
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    """Yield a page of its own: one that an earlier test left may still be loading its search."""
+    with browser.new_page(viewport={"width": 390, "height": 844}, color_scheme="dark") as page:
+        yield page
 
 
 def test_every_page_is_in_the_navigation_every_link_leads_somewhere_and_no_page_loads_from_another_host() -> None:
