@@ -83,19 +83,19 @@ image-test: .venv/installed-dev
 # What a release consists of, in build/release: the source distribution, the wheel, the chart, the bill of materials
 # (CycloneDX) and their checksums. The same commit makes the same bytes. docs/production/releases.md
 release: .venv/installed .venv-release/installed
-	$(BIN)/python -m release build
+	$(BIN)/python -m tests.release build
 
 # The bill of materials alone.
 sbom: .venv/installed .venv-release/installed
-	$(BIN)/python -m release sbom
+	$(BIN)/python -m tests.release sbom
 
 # The wheel by pip, pipx and uvx, each in a home of its own.
 installers: .venv/installed-dev .venv-release/installed
 	$(BIN)/pytest -q -rs -o timeout=1200 tests/packages/test_installers.py
 
-.venv-release/installed: release/tools.lock
+.venv-release/installed: tests/release/tools.lock
 	$(PYTHON) -m venv .venv-release
-	@.venv-release/bin/pip --disable-pip-version-check --quiet $(LOCKED) --requirement release/tools.lock
+	@.venv-release/bin/pip --disable-pip-version-check --quiet $(LOCKED) --requirement tests/release/tools.lock
 	@touch $@
 
 # The Helm chart, rendered by Helm and validated by the schemas of Kubernetes. Their libraries take 400 MB, in .venv-charts.
@@ -149,7 +149,7 @@ lock:
 		| .venv-lock/bin/$(LOCK) --annotation-style line --constraint requirements-dev.lock --output-file requirements-$$extra.lock - || exit 1; \
 	done
 	.venv-lock/bin/$(LOCK) --allow-unsafe --annotation-style line --output-file tests/packages/charts.lock tests/packages/charts.in
-	.venv-lock/bin/$(LOCK) --allow-unsafe --annotation-style line --output-file release/tools.lock release/tools.in
+	.venv-lock/bin/$(LOCK) --allow-unsafe --annotation-style line --output-file tests/release/tools.lock tests/release/tools.in
 	rm -rf .venv-lock
 
 clean:

@@ -1,4 +1,4 @@
-"""The conformance kit: checks that hold a server, or a client, of another hand against the live protocol.
+"""The conformance kit: checks of the live protocol, for servers and clients of any implementation.
 
 The specification is docs/reference/live-protocol.md. `python -m conformance` says how to run the kit.
 """

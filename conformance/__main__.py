@@ -1,4 +1,4 @@
-"""Hold a server or a client of another hand against the live protocol: `python -m conformance --help`."""
+"""Check a server or a client against the live protocol: `python -m conformance --help`."""
 
 import argparse
 import asyncio
@@ -20,15 +20,15 @@ AT_ONCE = 8
 CHECK_SECONDS = 240.0
 
 SERVER_HELP = f"""\
-Holds a server against the live protocol ({SPECIFICATION}).
+Checks a server against the live protocol ({SPECIFICATION}).
 
 Each rule is a numbered check: `4.2a` is a rule of section 4.2. The checks create users in the project of the API key,
 named conformance-…, and send them notifications. With the default heartbeat of 25 seconds they take a minute or two.
 
-`python -m conformance client` is the other side: it holds a client against the protocol."""
+`python -m conformance client` is the other side: it checks a client."""
 
 CLIENT_HELP = f"""\
-Holds a client against the live protocol ({SPECIFICATION}).
+Checks a client against the live protocol ({SPECIFICATION}).
 
 It listens as a server with one user. Point a client at the address that it prints: any API key, user and HMAC are
 right. Steps begin when the client connects, follow each other on its connections, and end by themselves."""

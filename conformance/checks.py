@@ -89,7 +89,7 @@ def _is_within(check: Check[Any], number: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What came of a check: `outcome` is `pass`, `fail` or `skip`, `did` what a client did."""
+    """The result of a check: `outcome` is `pass`, `fail` or `skip`, `did` what a client did."""
 
     number: str
     section: str

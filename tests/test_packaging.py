@@ -14,8 +14,8 @@ import httpx
 import pytest
 
 from gateway import __version__
-from release.archives import read_archive
-from release.distributions import build_chart, build_distributions, sources
+from tests.release.archives import read_archive
+from tests.release.distributions import build_chart, build_distributions, sources
 from tests.servers import Gateway
 
 ROOT = Path(__file__).parent.parent

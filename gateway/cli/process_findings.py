@@ -104,7 +104,7 @@ def judge_lanes(lanes: "Sequence[LaneStatus]", nodes: "Sequence[NodeReport]", no
 
 
 def judge_jobs(jobs: "JobFigures", nodes: "Sequence[NodeReport]", now: float) -> Iterator[Finding]:
-    """Yield the findings about jobs that nobody does."""
+    """Yield the findings about jobs that no worker does."""
     late = now - jobs.first_due_ms / 1000 if jobs.first_due_ms else 0.0
     if late > MAX_WAIT_SECONDS and nodes:
         text = f"{jobs.jobs} are in the queue, and the first one has waited for {late / 60:,.0f} minutes"

@@ -82,7 +82,7 @@ class Part(msgspec.Struct, frozen=True, array_like=True, tag="p"):
 
 
 class Document(msgspec.Struct, frozen=True, array_like=True, tag="d"):
-    """A part of an exported project that is not copied as it is stored: JSON, and the user whose it is, or ""."""
+    """A part of an exported project that is not copied as it is stored: JSON, and the user who has it, or ""."""
 
     name: str
     content: bytes

@@ -1,4 +1,4 @@
-"""How the queue of jobs is: how many jobs there are, and for how long the first one has waited."""
+"""The state of the queue of jobs: how many there are, and for how long the first one has waited."""
 
 from typing import NamedTuple
 

@@ -1,4 +1,4 @@
-"""The way of finished spans to the collector: a bounded queue, and a thread that exports what is in it.
+"""The export of finished spans to the collector: a bounded queue, and a thread that exports what is in it.
 
 The event loop only appends to the queue. If the collector is slower than the spans, or does not respond, the queue is
 full after a while, and further spans are dropped and counted. The SDK's own batch processor would do the same, but it

@@ -1,7 +1,7 @@
 """Render a chart with Helm, and validate the objects by the schemas of Kubernetes.
 
 It runs in the environment that `make charts` makes, not in that of the tests. Standard input has the path of the chart,
-the versions of Kubernetes and values by case, as JSON; standard output has what came of each case.
+the versions of Kubernetes and values by case, as JSON; standard output has the result of each case.
 """
 
 import json
@@ -46,7 +46,7 @@ def faults_of(one: dict[str, Any], version: str) -> list[str]:
 
 
 def main() -> None:
-    """Read the cases, and write what came of them."""
+    """Read the cases, and write the results."""
     asked = json.load(sys.stdin)
     lint = helm_python.lint(asked["chart"], values={"valkey": {"enabled": True}}, strict=True)
     with helm_python.Chart.load(asked["chart"]) as chart:

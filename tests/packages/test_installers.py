@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from gateway import __version__
-from release.distributions import ROOT, build_distributions, commit_time
+from tests.release.distributions import ROOT, build_distributions, commit_time
 from tests.servers import free_port, wait_for
 
 PROGRAMS = ROOT / ".venv-release" / "bin"

@@ -10,9 +10,9 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from release.archives import read_archive, write_archive, write_files
+from tests.release.archives import read_archive, write_archive, write_files
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 SOURCES = ("gateway", "pyproject.toml", "README.md", "LICENSE")
 WEB, BUILT_WEB = "gateway/web/", "gateway/web/dist/"
 """Of what browsers load, distributions have the built files. Their sources are in the repository alone."""

@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
-from release.distributions import ROOT
+from tests.release.distributions import ROOT
 
 LOCKS = ("requirements.lock", *(f"requirements-{extra}.lock" for extra in ("templates", "sso", "otel")))
 INSTALL_SECONDS = 600.0

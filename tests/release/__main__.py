@@ -1,8 +1,8 @@
 """Make the files of a release, in build/release.
 
-python -m release build   all of them, with their checksums
-python -m release sbom    the bill of materials alone
-python -m release check   print what is missing for a release of this commit
+python -m tests.release build   all of them, with their checksums
+python -m tests.release sbom    the bill of materials alone
+python -m tests.release check   print what is missing for a release of this commit
 """
 
 import hashlib
@@ -12,9 +12,9 @@ import tempfile
 from pathlib import Path
 
 from gateway import __version__
-from release.distributions import ROOT, build_chart, build_distributions, commit_time
-from release.readiness import faults
-from release.sbom import SbomError, write_sbom
+from tests.release.distributions import ROOT, build_chart, build_distributions, commit_time
+from tests.release.readiness import faults
+from tests.release.sbom import SbomError, write_sbom
 
 FOLDER = ROOT / "build" / "release"
 TOOL = ROOT / ".venv-release" / "bin" / "cyclonedx-py"

@@ -1,11 +1,11 @@
-"""Whether the commit can be released: what `python -m release check` prints."""
+"""Whether the commit can be released: what `python -m tests.release check` prints."""
 
 import re
 import subprocess
 from collections.abc import Iterator
 
 from gateway import __version__
-from release.distributions import ROOT
+from tests.release.distributions import ROOT
 
 
 def faults() -> Iterator[str]:
