@@ -71,7 +71,7 @@ def _examine(settings: Settings, report: "Report", only: str | None, *, offline:
     from gateway.cli.store_access import started_store
     from gateway.cli.store_findings import examine_store
 
-    for part in (examine_machine(settings), examine_exposure(settings)):
+    for part in (examine_machine(settings), examine_exposure(settings, offline=offline)):
         for finding in part:
             report.add(finding)
     if not offline:

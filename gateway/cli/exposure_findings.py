@@ -23,19 +23,19 @@ CLOSED_PATHS = {
 _LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
 
 
-def examine_exposure(settings: Settings) -> Iterator[Finding]:
-    """Yield the findings about the settings of addresses and origins."""
+def examine_exposure(settings: Settings, *, offline: bool = True) -> Iterator[Finding]:
+    """Yield the findings about the settings of addresses and origins.
+
+    If it is not `offline`, `examine_public_url` finds out whether the dashboard is public.
+    """
     if not settings.public_url:
         text = "INBOX_PUBLIC_URL is not set: links in mails and addresses in /config follow each request"
         yield advice("public url", text, "set it to the https address of your proxy, on every node")
     elif settings.public_url.startswith("http://") and not _is_local(settings.public_url):
         text = f"{settings.public_url} has no TLS: tokens and notifications cross the network in clear"
         yield advice("public url", text, "let your proxy serve https, and change INBOX_PUBLIC_URL")
-    if settings.admin == "on" and not settings.admin_port:
-        text = "the dashboard is served on the port of the API"
-        yield advice(
-            "dashboard", text, "close /admin in the proxy, or set INBOX_ADMIN_PORT to a port that is not public"
-        )
+    if offline or not settings.public_url:
+        yield from _examine_dashboard(settings)
     if settings.demo == "on":
         text = "INBOX_DEMO is on: any visitor of /demo becomes a user of the demo project"
         yield advice("demo", text, "leave INBOX_DEMO unset, or set it to off")
@@ -54,10 +54,12 @@ def examine_public_url(settings: Settings) -> Iterator[Finding]:
     except (OSError, http.client.HTTPException) as fault:
         text = f"{settings.public_url} cannot be reached from here: {fault}"
         yield advice("public url", text, "check it from outside: curl -i …/healthz must return 200")
+        yield from _examine_dashboard(settings)
         return
     if status != 200:
         text = f"{settings.public_url}/healthz returned {status}: clients do not reach the gateway"
         yield problem("public url", text, "look at the path and the upstream in the proxy's configuration")
+        yield from _examine_dashboard(settings)
         return
     yield Finding("public url", f"{settings.public_url} is served")
     for path, name in CLOSED_PATHS.items():
@@ -70,6 +72,14 @@ def examine_public_url(settings: Settings) -> Iterator[Finding]:
         text = f"a WebSocket does not get through the proxy: {status or 'no response'}"
         do = "forward Upgrade and Connection for /realtime/ws; clients use slower transports meanwhile"
         yield warning("proxies", text, do)
+
+
+def _examine_dashboard(settings: Settings) -> Iterator[Finding]:
+    """Yield a finding if the dashboard is as public as the API, unless a proxy closes it."""
+    if settings.admin == "on" and not settings.admin_port:
+        text = "the dashboard is served on the port of the API"
+        do = "close /admin in the proxy, or set INBOX_ADMIN_PORT to a port that is not public"
+        yield advice("dashboard", text, do)
 
 
 def _answer(url: SplitResult, path: str, *, upgrade: bool = False) -> int:

@@ -80,7 +80,7 @@ def _listening(settings: Settings) -> tuple[Settings, socket.socket, dict[str, s
     more = {}
     if settings.admin == "on" and settings.admin_port:
         host = settings.admin_host or settings.host
-        more["--admin-fd"] = found.get(ADMIN) or listen(host, settings.admin_port, silence)
+        more["--admin-fd"] = found.get(ADMIN) or listen(host, settings.admin_port, silence, ADMIN)
     if settings.metrics_port:
         more["--metrics-fd"] = found.get(METRICS) or listen_for_metrics(settings)
     return settings, sock, more

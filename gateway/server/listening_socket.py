@@ -23,9 +23,16 @@ FIRST_DESCRIPTOR = 3
 ADMIN, METRICS, REQUESTS = "admin", "metrics", ""
 """`FileDescriptorName=` of the sockets of the dashboard and of metrics. The socket for requests may have any name."""
 
+_SETTINGS = {
+    REQUESTS: ("--host or INBOX_HOST", "--port or INBOX_PORT"),
+    ADMIN: ("INBOX_ADMIN_HOST", "INBOX_ADMIN_PORT"),
+    METRICS: ("INBOX_METRICS_HOST", "INBOX_METRICS_PORT"),
+}
+"""What chooses the address of each socket, and its port."""
 
-def listen(host: str, port: int, heartbeat_seconds: float) -> socket.socket:
-    """Open the socket, which child processes inherit. Raises SupervisorError."""
+
+def listen(host: str, port: int, heartbeat_seconds: float, use: str = REQUESTS) -> socket.socket:
+    """Open the socket, which child processes inherit. `use` is REQUESTS, ADMIN or METRICS. Raises SupervisorError."""
     sock = None
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
@@ -37,14 +44,15 @@ def listen(host: str, port: int, heartbeat_seconds: float) -> socket.socket:
     except (OSError, UnicodeError, OverflowError) as problem:
         if sock is not None:
             sock.close()
-        raise SupervisorError(_not_listening(host, port, problem)) from None
+        raise SupervisorError(_not_listening(host, port, use, problem)) from None
     sock.set_inheritable(True)
     return sock
 
 
 def listen_for_metrics(settings: Settings) -> socket.socket:
     """Open the socket of metrics, if they have their own. Raises SupervisorError."""
-    return listen(settings.metrics_host or settings.host, settings.metrics_port, settings.heartbeat_seconds)
+    host = settings.metrics_host or settings.host
+    return listen(host, settings.metrics_port, settings.heartbeat_seconds, METRICS)
 
 
 def descriptors_of_systemd(environment: MutableMapping[str, str]) -> dict[str, int]:
@@ -94,12 +102,13 @@ def _limit_silence(sock: socket.socket, heartbeat_seconds: float) -> None:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, silence_ms)
 
 
-def _not_listening(host: str, port: int, problem: Exception) -> str:
+def _not_listening(host: str, port: int, use: str, problem: Exception) -> str:
+    for_host, for_port = _SETTINGS[use]
     reason = getattr(problem, "strerror", None) or str(problem)
-    remedy = "Use --host or INBOX_HOST for an address of this machine."
+    remedy = f"Use {for_host} for an address of this machine."
     if getattr(problem, "errno", None) == errno.EADDRINUSE:
-        remedy = "Use --port or INBOX_PORT for another."
+        remedy = f"Use {for_port} for another."
     elif isinstance(problem, PermissionError):
-        remedy = "Ports under 1024 need a privilege: use --port or INBOX_PORT for another."
+        remedy = f"Ports under 1024 need a privilege: use {for_port} for another."
     shown = f"[{host}]" if ":" in host else host
     return f"cannot listen on {shown}:{port}: {reason}. {remedy}"

@@ -7,7 +7,8 @@ import sys
 import pytest
 
 from gateway.server.errors import SupervisorError
-from gateway.server.listening_socket import descriptors_of_systemd, inherit, listen
+from gateway.server.listening_socket import ADMIN, descriptors_of_systemd, inherit, listen, listen_for_metrics
+from gateway.settings import Settings
 
 
 def test_it_listens_and_is_inherited() -> None:
@@ -36,6 +37,10 @@ def test_a_port_in_use_is_reported_with_its_remedy() -> None:
         port = sock.getsockname()[1]
         with pytest.raises(SupervisorError, match=f"cannot listen on 127.0.0.1:{port}: .*Use --port or INBOX_PORT"):
             listen("127.0.0.1", port, 25)
+        with pytest.raises(SupervisorError, match="Use INBOX_METRICS_PORT for another"):
+            listen_for_metrics(Settings(metrics_host="127.0.0.1", metrics_port=port))
+        with pytest.raises(SupervisorError, match="Use INBOX_ADMIN_PORT for another"):
+            listen("127.0.0.1", port, 25, ADMIN)
 
 
 @pytest.mark.parametrize("host", ["no-such-host.invalid", "192.0.2.1", "a" * 300])
