@@ -58,11 +58,18 @@ def complete_file(file: str, force: bool) -> Iterator[BinaryIO]:
         yield sys.stdout.buffer
         return
     path = Path(file)
+    if path.exists() and not path.is_file():
+        raise BackupRefusedError(f"{path} is not a file, and is not replaced")
     if path.exists() and not force:
         raise BackupRefusedError(f"{path} exists: --force replaces it")
-    partial = path.with_name(path.name + ".partial")
     try:
-        with open(partial, "wb", opener=lambda name, flags: os.open(name, flags, 0o600)) as output:
+        # A new file under a name that nobody can prepare a link at, and that no other backup writes to.
+        number, name = tempfile.mkstemp(".partial", f"{path.name}.", path.parent)
+    except OSError as problem:
+        raise BackupRefusedError(f"{path} cannot be written: {problem.strerror}") from None
+    partial = Path(name)
+    try:
+        with open(number, "wb") as output:
             yield output
             output.flush()
             os.fsync(output.fileno())
@@ -141,6 +148,8 @@ def restore(file: str, check: bool, replace_: bool, lost_secret_key: bool) -> No
 def opened(file: str) -> Iterator[BinaryIO]:
     """Open a file that can be read twice: standard input is first copied to a temporary one."""
     if file != "-":
+        if not Path(file).is_file():
+            raise BackupRefusedError(f"there is no file {file}")
         with Path(file).open("rb") as source:
             yield source
         return
@@ -152,7 +161,9 @@ def opened(file: str) -> Iterator[BinaryIO]:
 
 def verify(source: BinaryIO, file: str) -> "tuple[BackupReader, list[bytes]]":
     """Read a whole backup. Return the reader, and the smallest value of each type."""
-    from gateway.store.backup_file import BackupFileError, BackupReader, Group
+    from gateway.store.backup_contents import check_record
+    from gateway.store.backup_file import BackupFileError, BackupReader, Document, Group
+    from gateway.store.project_transfer import check_project_record
 
     name = "standard input" if file == "-" else file
     progress = Progress("verified")
@@ -160,6 +171,12 @@ def verify(source: BinaryIO, file: str) -> "tuple[BackupReader, list[bytes]]":
     try:
         reader = BackupReader(source)
         for record in reader.records():
+            if reader.header.project:
+                check_project_record(record, reader.header)
+            elif isinstance(record, Document):
+                raise BackupFileError("it is damaged: it has a part of an exported project")
+            else:
+                check_record(record)
             for _, _, value in record.keys if isinstance(record, Group) else ():
                 if value[:1] not in smallest or len(value) < len(smallest[value[:1]]):
                     smallest[value[:1]] = value

@@ -1,5 +1,6 @@
 """`project export` and `project import`: a project in a file."""
 
+import re
 import secrets
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,6 +14,7 @@ from gateway.cli.backups import Progress, complete_file, opened, size, verify
 from gateway.cli.configuration import read_settings, with_secret_key
 from gateway.cli.errors import BackupRefusedError
 from gateway.cli.store_access import run_with_projects
+from gateway.settings import first_line
 
 if TYPE_CHECKING:
     from gateway.store.backup_file import Header
@@ -132,6 +134,8 @@ def _check_header(header: "Header", passphrase: str) -> None:
         raise BackupRefusedError("the file has a whole store, not one project: `inbox-gateway restore` reads it")
     if header.store_format != keys.FORMAT:
         raise BackupRefusedError(f"{sentence(header.store_format)}: import it with version {header.product_version}")
+    if not re.fullmatch(r"[1-9]\d*", header.project_id) or not re.fullmatch(r"([0-9a-f]{32})?", header.salt):
+        raise BackupRefusedError("the file is damaged: its header is wrong")
     if passphrase and not header.salt:
         raise BackupRefusedError("the file has no secrets, so there is nothing to decrypt: leave --passphrase-file out")
 
@@ -139,7 +143,10 @@ def _check_header(header: "Header", passphrase: str) -> None:
 def _passphrase(file: Path | None) -> str:
     if file is None:
         return ""
-    passphrase = file.read_text().partition("\n")[0].strip()
+    try:
+        passphrase = first_line(str(file))
+    except (OSError, UnicodeDecodeError) as problem:
+        raise click.UsageError(f"{file} cannot be read: {problem}") from None
     if len(passphrase) < 12:
         raise click.UsageError(f"{file}: a passphrase has 12 characters or more")
     return passphrase

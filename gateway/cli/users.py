@@ -2,12 +2,12 @@
 
 import time
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from gateway.cli.arguments import find_only_project
+from gateway.cli.backups import complete_file
 from gateway.cli.configuration import read_settings, with_secret_key
 from gateway.cli.store_access import run_with_projects
 from gateway.settings import Settings
@@ -33,19 +33,18 @@ def user() -> None:
 @user.command("export")
 @click.argument("user")
 @click.argument("file", metavar="FILE|-", default="-")
+@click.option("--force", is_flag=True, help="Replace FILE if it exists.")
 @_api_key
-def user_export(user: str, file: str, api_key: str | None) -> None:
+def user_export(user: str, file: str, force: bool, api_key: str | None) -> None:
     """Write everything that is stored about USER into FILE, as one JSON document.
 
     USER is an id, an external id, or an email address. Without FILE, the document goes to standard output. Secrets and
     the values of channel tokens are redacted. It is the document of `GET /v2/users/{user}/export`.
     """
 
-    if file != "-":
-        Path(file).touch(mode=0o600)  # only its owner can read it
-
     async def work(settings: Settings, client: "FunctionClient", found: "User") -> None:
-        with click.open_file(file, "wb") as output:
+        # Only its owner can read the file, and it is complete or not there.
+        with click.open_file(file, "wb") if file == "-" else complete_file(file, force) as output:
             async for part in _exports(settings, client).document(found):
                 output.write(part)
             output.write(b"\n")

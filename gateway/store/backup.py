@@ -69,9 +69,9 @@ class StoreBackup:
         before = await server_runs(self.client)
         moved.clear()
         for pattern in _EARLY:
-            await self.copy_matching(pattern, self._is_kept)
+            await self.copy_matching(pattern, is_kept)
         await self._copy_jobs()
-        await self.copy_matching(keys.PREFIX + "{*}:idempotency:*", self._is_kept)
+        await self.copy_matching(keys.PREFIX + "{*}:idempotency:*", is_kept)
         await self.copy_users()
         await self.copy_matching(keys.PREFIX + "*", self.is_other)
         for directory in self.directories:
@@ -145,7 +145,7 @@ class StoreBackup:
 
     async def _copy_together(self, pattern: str) -> None:
         """Copy all keys of one slot as of one moment, however large they are."""
-        names = [name async for found in self._scan(pattern) for name in found if self._is_kept(name.decode("latin-1"))]
+        names = [name async for found in self._scan(pattern) for name in found if is_kept(name.decode("latin-1"))]
         if names:
             self.writer.add(Group(_triples(await self._read(names, 2**53))))
 
@@ -206,7 +206,7 @@ class StoreBackup:
     def is_other(self, name: str) -> bool:
         """Return whether a key is copied after the users. Note the keys that are copied last."""
         tag, _, rest = name.removeprefix(keys.PREFIX + "{").partition("}")
-        if not self._is_kept(name) or tag in ("jobs", "projects", "admins") or tag.startswith("deliveries:"):
+        if not is_kept(name) or tag in ("jobs", "projects", "admins") or tag.startswith("deliveries:"):
             return False
         if ":" in tag:
             return _ENDPOINT in f"{tag}:" or _CONTENT in tag or _OUTCOME in name
@@ -218,9 +218,6 @@ class StoreBackup:
             return True
         return False
 
-    def _is_kept(self, name: str) -> bool:
-        return not name.startswith(_UNKEPT) and not name.endswith(_UNKEPT_ENDS) and name != keys.STORE_FORMAT
-
 
 _SCANS: Mapping[str, tuple[str, Sequence[str]]] = {
     "hash": ("HSCAN", ("", "n", "format")),
@@ -228,6 +225,11 @@ _SCANS: Mapping[str, tuple[str, Sequence[str]]] = {
     "set": ("SSCAN", ()),
 }
 """The command that reads a key in parts, and the entries that count the others."""
+
+
+def is_kept(name: str) -> bool:
+    """Return whether a backup of the whole store has a key of the gateway."""
+    return not name.startswith(_UNKEPT) and not name.endswith(_UNKEPT_ENDS) and name != keys.STORE_FORMAT
 
 
 async def server_runs(client: FunctionClient) -> list[tuple[str, str]]:

@@ -26,8 +26,12 @@ FRAME_BYTES = 1024 * 1024
 """How many bytes of records are collected into a frame."""
 
 MAX_FRAME_BYTES = 2 * 1024 * 1024 * 1024
+"""The most bytes of a frame, compressed or not."""
 
 _HEAD_BYTES = 9
+
+COUNTED = frozenset(("users", "keys", "bytes"))
+"""What the end of a file has the number of."""
 
 T = TypeVar("T")
 
@@ -53,6 +57,11 @@ class Header(msgspec.Struct, frozen=True, omit_defaults=True):
     project_id: str = ""
     salt: str = ""
     """The salt of the passphrase that encrypted the secrets of an exported project, "" if they are left out."""
+
+    @property
+    def is_plain(self) -> bool:
+        """Return whether all texts are printable: commands print them on a terminal."""
+        return all(str(value).isprintable() for value in msgspec.structs.astuple(self))
 
 
 class Group(msgspec.Struct, frozen=True, array_like=True, tag="g"):
@@ -110,7 +119,7 @@ class BackupWriter:
         self._digest = hashlib.sha256()
         self._records: list[Record] = []
         self._bytes = 0
-        self.counts = {"users": 0, "keys": 0, "bytes": 0}
+        self.counts = dict.fromkeys(sorted(COUNTED), 0)
         """How many users, keys and bytes of values there are so far."""
         self.written = 0
         """How many bytes the file has so far."""
@@ -179,6 +188,8 @@ class BackupReader:
                 "restore it with the version that wrote it, or a newer one"
             )
         self.header = _decoded(content, Header)
+        if not self.header.is_plain:
+            raise BackupFileError("it is damaged: its header has characters that cannot be printed")
         self.end: End | None = None
         """The end of the file, once `records` has reached it."""
 
@@ -189,17 +200,14 @@ class BackupReader:
             kind, content = self._frame()
             if kind == b"E":
                 self.end = _decoded(content, End)
-                if self.end.sha256 != before:
+                if self.end.sha256 != before or not self.end.counts.keys() >= COUNTED:
                     raise BackupFileError("it is damaged: its content does not have the digest at its end")
                 if self._file.read(1):
                     raise BackupFileError("it is damaged: something follows its end")
                 return
             if kind != b"D":
                 raise BackupFileError("it is damaged: it has a frame of an unknown kind")
-            try:
-                yield from _decode_records(zlib.decompress(content))
-            except (zlib.error, msgspec.MsgspecError):
-                raise BackupFileError("it is damaged: a frame cannot be decoded") from None
+            yield from _records_in(content)
 
     def _frame(self) -> tuple[bytes, bytes]:
         place = self.read
@@ -219,6 +227,18 @@ class BackupReader:
         self._digest.update(data)
         self.read += length
         return data
+
+
+def _records_in(content: bytes) -> Sequence[Record]:
+    """Return the records of a frame. A small file must not take any amount of memory."""
+    try:
+        decompressing = zlib.decompressobj()
+        plain = decompressing.decompress(content, MAX_FRAME_BYTES)
+        if not decompressing.eof or decompressing.unused_data:
+            raise BackupFileError("it is damaged: a frame is too large, or cut off")
+        return _decode_records(plain)
+    except (zlib.error, msgspec.MsgspecError):
+        raise BackupFileError("it is damaged: a frame cannot be decoded") from None
 
 
 class _Version(msgspec.Struct):

@@ -19,11 +19,13 @@ from typing import Any
 import msgspec
 
 from gateway.domain.ids import ProjectId, WorkspaceId
+from gateway.domain.limits import MAX_LIMIT
 from gateway.domain.principal import Project
 from gateway.store import keys
 from gateway.store.backup import StoreBackup
+from gateway.store.backup_contents import check_record
 from gateway.store.backup_copies import UserCopy
-from gateway.store.backup_file import BackupWriter, Document, Group, Part, Record
+from gateway.store.backup_file import BackupFileError, BackupWriter, Document, Group, Header, Part, Record
 from gateway.store.errors import KeyTakenError, UnsuitableBackupError
 from gateway.store.integrations import new_id
 from gateway.store.jobs import JobStore
@@ -49,9 +51,15 @@ _LEFT_OF_USERS = tuple(
     for name in ("LOG", "OUTBOX", "DELIVERIES", "UNLISTED", "OUTCOME", "RATE", "INSTALLATIONS")
 )
 
+_DIRECTORY = re.compile(rf"\{{{_ID}\}}:users({re.escape(keys.DIRECTORY_SUFFIXES['USER_INDEX'])}\d+)?")
+
 _PROJECT = "project"
 _CHECK = "passphrase"
 _CHECKED = b"the passphrase is right"
+
+_USER_ID = re.compile(r"[0-9a-f-]{36}")
+MAX_TEXT = 1000
+"""More than the names, the keys and the origins of projects have."""
 
 _Json = dict[str, Any]
 
@@ -62,6 +70,56 @@ def key_of_passphrase(passphrase: str, salt: str) -> str:
         passphrase.encode(), salt=bytes.fromhex(salt), n=2**15, r=8, p=1, maxmem=64 * 1024 * 1024, dklen=32
     )
     return digest.hex()
+
+
+def check_project_record(record: Record, header: Header) -> None:
+    """Raise BackupFileError for a record that no export of the project in `header` has."""
+    check_record(record)
+    if isinstance(record, Document):
+        _check_document(record, header)
+        return
+    names = [record.key] if isinstance(record, Part) else [name for name, _, _ in record.keys]
+    for name in (each.decode("latin-1") for each in names):
+        if not _is_importable(name.removeprefix(keys.PREFIX), header.project_id):
+            raise BackupFileError(f"it has a key that no export of a project has: {ascii(name)[:200]}")
+
+
+def _is_importable(name: str, project_id: str) -> bool:
+    tag, _, rest = name.removeprefix("{").partition("}")
+    if tag == project_id:
+        return bool(_KEPT.fullmatch(name) or _DIRECTORY.fullmatch(name))
+    project, _, user_id = tag.partition(":")
+    if project != project_id:
+        return False
+    return _KEPT.fullmatch(name) is not None or (
+        _USER_ID.fullmatch(user_id) is not None and not rest.encode("latin-1").startswith(_LEFT_OF_USERS)
+    )
+
+
+def _check_document(document: Document, header: Header) -> None:
+    try:
+        if document.name == _CHECK:
+            msgspec.json.decode(document.content, type=str)
+        elif document.name == _PROJECT:
+            _check_project(msgspec.json.decode(document.content, type=ProjectRecord), header)
+        elif document.name in _PLACES and (not document.user_id or _USER_ID.fullmatch(document.user_id)):
+            for record in msgspec.json.decode(document.content, type=dict[str, _Json]).values():
+                msgspec.convert(record.get("sealed", ""), str)
+        else:
+            raise ValueError
+    except ValueError:  # msgspec's as well
+        raise BackupFileError(f"it is damaged: its document {ascii(document.name)[:50]} is wrong") from None
+
+
+def _check_project(record: ProjectRecord, header: Header) -> None:
+    """Raise ValueError for a record that the API and the command line would not have written."""
+    texts = (record.name, record.api_key, *record.allowed_origins)
+    if record.api_key != header.project or record.format != keys.FORMAT or not record.api_key:
+        raise ValueError
+    if not all(text.isprintable() and len(text) <= MAX_TEXT for text in texts):
+        raise ValueError
+    if not all(0 <= each <= MAX_LIMIT for each in record.limits) or any("kid" not in jwk for jwk in record.keys):
+        raise ValueError
 
 
 class ProjectExport(StoreBackup):

@@ -13,13 +13,12 @@ from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from uuid import UUID
 
-import msgspec
-
 from gateway.domain.delivery import ROUTES_BY_CODE, Lane
 from gateway.domain.ids import ProjectId, UserId
 from gateway.domain.principal import User
 from gateway.store import keys
 from gateway.store.backup import SCANNED_KEYS, is_user
+from gateway.store.backup_contents import decode_directory
 from gateway.store.backup_file import Group, Part, Record
 from gateway.store.deletion import UserDeletion
 from gateway.store.errors import StoreInUseError, StoreNotEmptyError, UnsuitableBackupError
@@ -45,17 +44,6 @@ _INDEX_PART = 65_536
 _PROBE = keys.PREFIX + "{restore}:probe"
 
 _FINISHED = (b"processed", b"cancelled")
-
-
-class _DirectoryRecord(msgspec.Struct):
-    """A user in a directory: external id, email, and place in the user index."""
-
-    x: str = ""
-    e: str = ""
-    n: int | None = None
-
-
-_decode_directory = msgspec.json.Decoder(_DirectoryRecord).decode
 
 
 async def check_unused(client: FunctionClient) -> None:
@@ -282,7 +270,7 @@ def _index_commands(part: Part) -> Iterator[tuple[Argument, ...]]:
     for field, raw in zip(part.entries[::2], part.entries[1::2], strict=True):
         if not field.startswith(b"u:"):
             continue
-        record, user_id = _decode_directory(raw), field[2:]
+        record, user_id = decode_directory(raw), field[2:]
         names += ("x:" + record.x, user_id) if record.x else ()
         names += ("e:" + record.e, user_id) if record.e else ()
         if record.n is not None:

@@ -9,7 +9,7 @@ from click.testing import Result
 
 from gateway.cli.errors import CommandError
 from gateway.store import keys
-from gateway.store.backup_file import VERSION, BackupWriter, Header
+from gateway.store.backup_file import VERSION, BackupWriter, Group, Header
 from tests.cli.conftest import Command, fields
 from tests.servers import RedisServer
 
@@ -77,6 +77,35 @@ def test_a_damaged_file_changes_nothing(file: Path, run: Command, printed: Print
     assert f"{file} cannot be restored: it is truncated" in text
     assert text.endswith("Nothing was changed")
     assert printed("project", "list") == before
+
+
+def test_a_file_with_keys_of_others_changes_nothing(
+    run: Command, printed: Printed, tmp_path: Path, store: redis.Redis
+) -> None:
+    printed("project", "create", "Shop")
+    store.set("session:1", "of another program")
+    value = store.dump("session:1")
+    assert isinstance(value, bytes)
+    path = tmp_path / "crafted"
+    with path.open("wb") as output:
+        writer = BackupWriter(output, Header(VERSION, "1", "2026", keys.FORMAT, "Valkey 9"))
+        writer.add(Group([(b"session:1", -1, value)]))
+        writer.finish()
+    before = printed("project", "list")
+    assert "a key that no backup has: 'session:1'" in refusal(run("restore", str(path), "--replace"))
+    assert printed("project", "list") == before
+
+
+def test_a_backup_follows_no_link_and_replaces_no_device(file: Path, run: Command, tmp_path: Path) -> None:
+    victim, nightly = tmp_path / "victim", tmp_path / "nightly"
+    victim.write_text("kept")
+    (tmp_path / "nightly.partial").symlink_to(victim)
+    assert run("backup", str(nightly)).exit_code == 0
+    assert victim.read_text() == "kept"
+    assert nightly.stat().st_mode & 0o777 == 0o600
+    assert refusal(run("backup", "/dev/null", "--force")) == "/dev/null is not a file, and is not replaced"
+    assert "cannot be written: No such file" in refusal(run("backup", str(tmp_path / "none" / "x")))
+    assert refusal(run("restore", str(tmp_path))) == f"there is no file {tmp_path}"
 
 
 def test_another_secret_key_is_noticed_before_anything_is_written(

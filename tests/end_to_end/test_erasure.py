@@ -166,6 +166,8 @@ def test_the_commands_export_and_erase_a_user(http: httpx.Client, server: RedisS
     assert document.keys() == http.get(f"/v2/users/{created['id']}/export").json().keys()
     assert run("export", "external_id:ben", str(tmp_path / "ben.json")).returncode == 0
     assert json.loads((tmp_path / "ben.json").read_text())["user"]["id"] == created["id"]
+    assert (tmp_path / "ben.json").stat().st_mode & 0o777 == 0o600
+    assert "--force replaces it" in run("export", "external_id:ben", str(tmp_path / "ben.json")).stderr
     assert run("erase", "ben", "--yes").stdout == f"the user {created['id']} is erased\n"
     assert http.get(f"/v2/users/{created['id']}").status_code == 404
     gone = run("erase", "ben", "--yes")

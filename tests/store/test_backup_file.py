@@ -4,6 +4,7 @@ import io
 
 import pytest
 
+from gateway.store import backup_file
 from gateway.store.backup_file import (
     MAGIC,
     VERSION,
@@ -90,3 +91,21 @@ def test_a_file_of_a_newer_format_names_the_versions() -> None:
 def test_another_file_is_no_backup() -> None:
     with pytest.raises(BackupFileError, match="not a backup"):
         BackupReader(io.BytesIO(b"x" * len(MAGIC)))
+
+
+def test_a_small_file_does_not_take_much_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    file = io.BytesIO()
+    writer = BackupWriter(file, HEADER)
+    writer.add(Part(b"k", "set", -1, [b"\0" * 1_100_000]))
+    writer.finish()
+    assert len(file.getvalue()) < 10_000
+    monkeypatch.setattr(backup_file, "MAX_FRAME_BYTES", 1_000_000)
+    with pytest.raises(BackupFileError, match="too large"):
+        list(BackupReader(io.BytesIO(file.getvalue())).records())
+
+
+def test_a_header_that_would_control_a_terminal_is_refused() -> None:
+    file = io.BytesIO()
+    BackupWriter(file, Header(VERSION, "1.0", "2026\x1b[2J", "1", "Valkey")).finish()
+    with pytest.raises(BackupFileError, match="cannot be printed"):
+        BackupReader(io.BytesIO(file.getvalue()))
