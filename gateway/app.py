@@ -158,6 +158,7 @@ class Worker:
         self._directory.on_created = self._user_created
         self.quotas = Quotas(UsedFigures(client, self._directory), self.events)
         self.projects.on_read = self._project_read
+        self.projects.before_use = self.quotas.prepare
         self._directory.is_full = self.quotas.is_full
         self._directory.full_error = partial(self.quotas.refusal, limit=Limit.USERS)
         self.projects.receives_changes = self.subscriber.is_healthy

@@ -56,8 +56,8 @@ class Sender:
             return sent
         if (quotas := self._quotas) is not None:
             quotas.admit_send(project_id)
-            if quotas.is_full(project_id):
-                await self._directory.require_known(project_id, [each.identity for each in command.recipients])
+            if quotas.is_full(project_id, len(command.recipients)):
+                await self._directory.require_room(project_id, [each.identity for each in command.recipients])
         content = sent if command.overrides is None else Content.encode(plan.id, command.shown)
         if content.category:
             await self._categories.record(project_id, content.category)

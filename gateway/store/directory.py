@@ -105,8 +105,8 @@ class Directory:
         """How many changes of names this worker has received."""
         self.on_created: Callable[[User], None] = lambda user: None
         """Called with each user that a call created, except by `resolve_or_create`."""
-        self.is_full: Callable[[ProjectId], bool] = lambda project_id: False
-        """Returns whether a project may have no more users."""
+        self.is_full: Callable[[ProjectId, int], bool] = lambda project_id, adding: False
+        """Returns whether a project may not have this many more users."""
         self.full_error: Callable[[ProjectId], Exception] = lambda project_id: RuntimeError("the project is full")
         """Returns the exception for a user whom such a project does not get."""
 
@@ -125,8 +125,8 @@ class Directory:
         if (known := self.cached(project_id, identity)) is not None:
             return known
         now, before = self._monotonic(), self._changes
-        if self.is_full(project_id):
-            await self.require_known(project_id, (identity,))
+        if self.is_full(project_id, 1):
+            await self.require_room(project_id, (identity,))
         (user,) = await self._resolve_or_find(project_id, (identity,), (0,))
         self._remember(user, now, before)
         return user
@@ -142,8 +142,8 @@ class Directory:
         now, before = self._monotonic(), self._changes
         if (known := self.cached(project_id, identity)) is not None:
             return known
-        if self.is_full(project_id):
-            await self.require_known(project_id, (identity,))
+        if self.is_full(project_id, 1):
+            await self.require_room(project_id, (identity,))
         names = (identity.external_id or "", identity.email or "", new_uuid())
         origin = client_network(address()) if limits.per_address else ""
         try:
@@ -170,8 +170,8 @@ class Directory:
         found = [self.cached(project_id, identity) for identity in identities]
         missing = [index for index, user in enumerate(found) if user is None]
         if missing:
-            if not is_accepted and self.is_full(project_id):
-                await self.require_known(project_id, [identities[index] for index in missing])
+            if not is_accepted and self.is_full(project_id, len(missing)):
+                await self.require_room(project_id, [identities[index] for index in missing])
             fresh = await self._resolve_or_find(project_id, [identities[index] for index in missing], missing)
             for index, user in zip(missing, fresh, strict=True):
                 found[index] = user
@@ -179,8 +179,8 @@ class Directory:
         read = set(missing)
         return [Resolved(user, index in read) for index, user in enumerate(found) if user is not None]
 
-    async def require_known(self, project_id: ProjectId, identities: Sequence[Named]) -> None:
-        """Raise `full_error` unless each of these names a user who exists."""
+    async def require_room(self, project_id: ProjectId, identities: Sequence[Named]) -> None:
+        """Raise `full_error` if the project may not have as many more users as these name that do not exist."""
         named = [
             [f"x:{each.external_id}"] * bool(each.external_id) + [f"e:{each.email}"] * bool(each.email)
             for each in identities
@@ -188,7 +188,8 @@ class Directory:
         names = [name for each in named for name in each]
         rows = await self._client.call_many([FIND(keys.directory(project_id), name) for name in names])
         known = {name for name, row in zip(names, rows, strict=True) if row is not None}
-        if any(known.isdisjoint(each) for each in named):
+        unknown = {tuple(each) for each in named if known.isdisjoint(each)}
+        if unknown and self.is_full(project_id, len(unknown)):
             raise self.full_error(project_id)
 
     async def resolve_or_create(

@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import secrets
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 
 import msgspec
 
@@ -74,6 +74,10 @@ FIND_PROJECT = reading_function("find_project", "projects", _find, optional_byte
 LIST_PROJECTS = reading_function("list_projects", "projects", _list, untouched)
 
 
+async def _do_nothing(projects: Sequence[Project]) -> None:
+    pass
+
+
 class ProjectStore:
     """All projects, with a short-lived cache in front. Methods raise StoreUnavailableError.
 
@@ -94,7 +98,9 @@ class ProjectStore:
         self.receives_changes: Callable[[], bool] = lambda: True
         """Returns whether changes by other nodes are received now. While they are not, the cache is not used."""
         self.on_read: Callable[[Project], None] = lambda project: None
-        """Called with each project that is read into the cache, which happens before anything is done for it."""
+        """Called with each project that is read."""
+        self.before_use: Callable[[Sequence[Project]], Awaitable[None]] = _do_nothing
+        """Awaited with the projects that are read, before they are cached and anything is done for them."""
 
     async def by_api_key(self, api_key: str) -> Project | None:
         """Return the project with this API key, None if there is none.
@@ -130,8 +136,13 @@ class ProjectStore:
             stored = await self._get_many(some)
             # A second round trip distinguishes an unknown API key from a store that has lost its projects.
             state = await read_state(self.client) if None in stored else None
-            for api_key, raw in zip(some, stored, strict=True):
-                found[api_key] = project = self._absent(api_key, state) if raw is None else self._present(api_key, raw)
+            read = {
+                api_key: self._absent(api_key, state) if raw is None else self._present(api_key, raw)
+                for api_key, raw in zip(some, stored, strict=True)
+            }
+            await self.before_use([project for project in read.values() if isinstance(project, Project)])
+            found |= read
+            for api_key, project in read.items():
                 # The message about a change may arrive after a reply that was sent before the change.
                 if self.cache.changes == before and not isinstance(project, StoreUnavailableError):
                     self.cache.put(api_key, project)

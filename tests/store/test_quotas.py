@@ -9,7 +9,7 @@ import pytest
 
 from gateway.domain.errors import ApiError, ErrorCode
 from gateway.domain.ids import ProjectId
-from gateway.domain.limits import Limit, ProjectLimits
+from gateway.domain.limits import Limit, ProjectLimits, Used
 from gateway.domain.principal import Identity, Project
 from gateway.domain.project_event import ProjectEventType
 from gateway.store.directory import Directory
@@ -39,6 +39,11 @@ class Worker:
 
     def now(self) -> float:
         return self.at
+
+    async def prepare(self, project: Project) -> None:
+        """Do what `ProjectStore` does with a project that it has read."""
+        self.quotas.note(project)
+        await self.quotas.prepare([project])
 
     def send(self, project_id: ProjectId) -> None:
         """Send as `Sender` does: admit, then count."""
@@ -118,7 +123,7 @@ async def test_unknown_users_are_refused_when_a_project_is_full_and_known_ones_a
     assert worker.quotas.is_full(project)
     worker.directory.forget_all()
     known = [Identity("ada"), Identity("jo", "joe@example.com")]
-    await worker.directory.require_known(project, known)
+    await worker.directory.require_room(project, known)
     assert len(await worker.directory.resolve_many(project, known[:1])) == 1
     for names in ([Identity("eve")], [Identity("ada"), Identity("eve")]):
         worker.directory.forget_all()
@@ -132,6 +137,80 @@ async def test_unknown_users_are_refused_when_a_project_is_full_and_known_ones_a
     assert await worker.directory.user_index_size(project) == 2
     await worker.directory.resolve_many(project, [Identity("eve")], is_accepted=True)
     assert await worker.directory.user_index_size(project) == 3
+
+
+async def test_several_unknown_users_are_refused_together_if_there_is_no_room_for_all(
+    worker: Worker, project: ProjectId
+) -> None:
+    worker.quotas.note(limited(project, max_users=3))
+    await worker.directory.resolve_many(project, [Identity("ada")])
+    worker.directory.forget_all()
+    ada, *others = [Identity(name) for name in ("ada", "eve", "joe", "kim")]
+    with pytest.raises(ApiError) as error:
+        await worker.directory.resolve_many(project, [ada, *others])
+    assert refused(error) == (ErrorCode.USER_LIMIT_REACHED, None)
+    assert await worker.directory.user_index_size(project) == 1
+    assert len(await worker.directory.resolve_many(project, [ada, others[0], others[1], others[1]])) == 4
+    assert worker.quotas.is_full(project)
+
+
+async def test_the_first_request_waits_for_the_figures_so_that_a_worker_that_was_started_now_refuses_it(
+    worker: Worker, client: InspectedClient, project: ProjectId
+) -> None:
+    worker.send(project)
+    await worker.usage.write()
+    running = asyncio.create_task(worker.quotas.run())
+    try:
+        await worker.prepare(limited(project, max_sends_per_month=1))
+        with pytest.raises(ApiError):
+            worker.send(project)
+        await worker.prepare(limited(project, max_sends_per_month=2, max_sends_per_minute=1))
+        with pytest.raises(ApiError) as error:
+            worker.send(project)
+        assert error.value.code is ErrorCode.SENDS_PER_MINUTE_REACHED
+    finally:
+        running.cancel()
+
+
+async def test_a_request_does_not_wait_longer_for_the_figures_than_for_a_store_that_does_not_reply(
+    worker: Worker, project: ProjectId, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.store.quotas.FIRST_SECONDS", 0.01)
+    await asyncio.wait_for(worker.prepare(limited(project, max_sends_per_month=1)), 30)
+    worker.send(project)
+
+
+async def test_a_new_month_begins_at_once(worker: Worker, project: ProjectId) -> None:
+    worker.quotas.note(limited(project, max_sends_per_month=1))
+    worker.send(project)
+    await worker.usage.write()
+    await worker.quotas.refresh()
+    with pytest.raises(ApiError):
+        worker.send(project)
+    worker.at += 12 * 3600
+    worker.send(project)
+    with pytest.raises(ApiError) as error:
+        worker.send(project)
+    assert refused(error) == (ErrorCode.SENDS_PER_MONTH_REACHED, 30 * 86400 - 5 * 60 - 30)
+
+
+async def test_figures_of_a_minute_that_ended_while_they_were_read_count_for_nothing(
+    worker: Worker, project: ProjectId, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker.at = datetime(2026, 3, 31, 23, 59, 59, tzinfo=UTC).timestamp()
+    worker.quotas.note(limited(project, max_sends_per_minute=1, max_sends_per_month=1))
+    worker.send(project)
+    await worker.usage.write()
+    read = worker.quotas._figures.of_project
+
+    async def slow(project_id: ProjectId, limits: ProjectLimits) -> Used:
+        found = await read(project_id, limits)
+        worker.at += 1
+        return found
+
+    monkeypatch.setattr(worker.quotas._figures, "of_project", slow)
+    await worker.quotas.refresh()
+    worker.send(project)
 
 
 async def test_a_refusal_is_counted_and_noted_once_a_minute(
