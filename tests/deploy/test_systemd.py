@@ -90,6 +90,36 @@ def test_the_settings_are_valid_and_leave_time_to_drain(name: str, tmp_path: Pat
     assert int(values(name, "TimeoutStopSec")[0]) > settings.drain_seconds + STOP_GRACE_SECONDS
 
 
+def test_the_script_passes_the_settings_and_secrets_of_the_service(tmp_path: Path) -> None:
+    command, script = tmp_path / "command", tmp_path / "inbox-gateway"
+    command.write_text('#!/bin/sh\nprintf "%s\\n" "$@"\nenv | grep ^INBOX_\n')
+    command.chmod(0o755)
+    text = (UNITS / "inbox-gateway").read_text().replace("/opt/inbox-gateway/bin/inbox-gateway", str(command))
+    script.write_text(text.replace("settings=/etc/inbox-gateway", f"settings={tmp_path}"))
+    (tmp_path / "settings.env").write_text(
+        f'{(UNITS / "settings.env").read_text()}INBOX_OIDC_NAME="Our $HOME"\nINBOX_OIDC_SCOPES=openid email'
+    )
+    done = subprocess.run(
+        ["sh", script, "project", "create", "A shop"],
+        env=environment_without_settings(),
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=START_SECONDS,
+    )
+    lines = done.stdout.splitlines()
+    assert lines[:3] == ["project", "create", "A shop"]
+    assert {
+        "INBOX_PORT=8000",
+        "INBOX_OIDC_NAME=Our $HOME",
+        "INBOX_OIDC_SCOPES=openid email",
+        f"INBOX_SECRET_KEY_FILE={tmp_path}/secret-key",
+        f"INBOX_REDIS_URL_FILE={tmp_path}/redis-url",
+        "INBOX_DATA_DIR=/var/lib/inbox-gateway",
+    } <= set(lines)
+    assert os.access(UNITS / "inbox-gateway", os.X_OK)
+
+
 def started(gateway: Gateway, kept: socket.socket) -> None:
     """Start a gateway as systemd does: its socket is descriptor 3, and LISTEN_PID the process that it is for."""
     environment = environment_without_settings() | {
