@@ -114,13 +114,20 @@ def _secret_file(text: str) -> str:
     except (OSError, UnicodeDecodeError):
         has_secret = False
     if not has_secret:
-        raise ValueError(f"must be a file whose first line is the secret, not {text!r}")
+        # A text that names nothing may be the secret itself, which must not get into a log.
+        shown = repr(text) if text.startswith("/") or Path(text).exists() else "a relative path that does not exist"
+        raise ValueError(f"must be a file whose first line is the secret, not {shown}")
     return text
+
+
+MAX_SECRET_LENGTH = 64 * 1024
+"""More is not read of a file with a secret: a large one may be there by mistake."""
 
 
 def first_line(path: str) -> str:
     """Return the secret in a file. Raises OSError and UnicodeDecodeError."""
-    return Path(path).read_text().partition("\n")[0].strip()
+    with open(path) as file:
+        return file.readline(MAX_SECRET_LENGTH).strip()
 
 
 def _scopes(text: str) -> str:

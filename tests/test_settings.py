@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from gateway.settings import (
+    MAX_SECRET_LENGTH,
     PREFIX,
     REDIS_SCHEMES,
     Settings,
@@ -439,6 +440,13 @@ def test_a_wrong_file_of_a_secret_is_an_error(tmp_path: Path) -> None:
         assert problems({"INBOX_SECRET_KEY_FILE": str(path)}) == [
             f"INBOX_SECRET_KEY_FILE must be a file whose first line is the secret, not {str(path)!r}"
         ]
+    # Somebody sets the secret where its file is meant.
+    for secret in ("redis://:hunter2@redis.internal", "hunter2"):
+        (problem,) = problems({"INBOX_REDIS_URL_FILE": secret})
+        assert problem.endswith("whose first line is the secret, not a relative path that does not exist")
+    huge = tmp_path / "huge"
+    huge.write_text("k" * 1_000_000)
+    assert len(first_line(str(huge))) == MAX_SECRET_LENGTH
     assert problems({"INBOX_SECRET_KEY_FILE": str(good), "INBOX_SECRET_KEY": "k" * 40}) == [
         "INBOX_SECRET_KEY_FILE and INBOX_SECRET_KEY are both set: set one of them"
     ]

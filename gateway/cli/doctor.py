@@ -15,6 +15,7 @@ import click
 from gateway import __version__
 from gateway.cli.configuration import read_settings, with_known_secret_key
 from gateway.cli.errors import CommandError
+from gateway.cli.terminal import printable
 from gateway.domain.finding import Finding, Severity
 from gateway.server.errors import ServerError
 from gateway.settings import Settings, SettingsError
@@ -151,7 +152,7 @@ class Report:
 
 def _print(finding: Finding) -> None:
     label = f"{finding.severity.value}: " if finding.severity in (Severity.WARNING, Severity.PROBLEM) else ""
-    click.echo("\n".join(_lines(finding, label)))
+    click.echo(printable("\n".join(_lines(finding, label))))
 
 
 def _lines(finding: Finding, label: str) -> Iterator[str]:

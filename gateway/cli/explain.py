@@ -10,6 +10,7 @@ import click
 from gateway.cli.arguments import find_only_project
 from gateway.cli.configuration import read_settings, with_secret_key
 from gateway.cli.store_access import run_with_projects
+from gateway.cli.terminal import printable
 from gateway.settings import Settings
 
 if TYPE_CHECKING:
@@ -99,7 +100,7 @@ def _as_text(trace: "Trace") -> str:
     ]
     width = max((len(step.channel or step.type) for _, step in rows), default=0)
     lines = [f"{at:19}  {step.channel or step.type:{width}}  {step.text}" for at, step in rows]
-    return "\n".join([click.wrap_text(trace.verdict, 100), "", *lines])
+    return printable("\n".join([click.wrap_text(trace.verdict, 100), "", *lines]))
 
 
 def _as_json(trace: "Trace") -> str:

@@ -10,6 +10,7 @@ import click
 
 from gateway.cli.configuration import read_settings, with_known_secret_key
 from gateway.cli.store_access import bundled_valkey_runs, run_with_projects
+from gateway.cli.terminal import printable
 
 if TYPE_CHECKING:
     from gateway.cli.status_report import Status
@@ -50,7 +51,7 @@ def status(watch: bool, seconds: float, as_json: bool) -> None:
             serves = found.serves
             if watch and not as_json:
                 click.clear()
-            click.echo(_as_json(found, indent=None if watch else 2) if as_json else "\n".join(_lines(found)))
+            click.echo(_as_json(found, indent=None if watch else 2) if as_json else printable("\n".join(_lines(found))))
             if not watch:
                 return
             sys.stdout.flush()

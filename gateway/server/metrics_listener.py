@@ -19,7 +19,8 @@ HEAD_SECONDS = 10.0
 
 MAX_HEAD_BYTES = 16 * 1024
 MAX_CONNECTIONS = 64
-"""How many clients are served at a time. Others are disconnected at once."""
+"""How many clients are served at a time. With one more, the client that has been connected longest is disconnected, so
+that clients that send nothing keep no probe from its response."""
 
 _JSON = "application/json"
 
@@ -37,7 +38,8 @@ class MetricsListener:
         self._sock = sock
         self._metrics = metrics
         self._not_ready = not_ready
-        self._open = 0
+        self._open: dict[asyncio.StreamWriter, None] = {}
+        """The connections, oldest first."""
 
     async def run(self) -> None:
         """Serve until cancelled."""
@@ -47,13 +49,16 @@ class MetricsListener:
             await server.serve_forever()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._open += 1
+        self._open[writer] = None
+        if len(self._open) > MAX_CONNECTIONS:
+            oldest = next(iter(self._open))
+            del self._open[oldest]
+            oldest.transport.abort()
         try:
-            if self._open <= MAX_CONNECTIONS:
-                with contextlib.suppress(OSError, TimeoutError, asyncio.IncompleteReadError):
-                    await self._respond(reader, writer)
+            with contextlib.suppress(OSError, TimeoutError, asyncio.IncompleteReadError):
+                await self._respond(reader, writer)
         finally:
-            self._open -= 1
+            self._open.pop(writer, None)
             if writer.transport.get_write_buffer_size():
                 writer.transport.abort()  # the client reads nothing
             else:

@@ -50,7 +50,7 @@ async def at_work(client: FunctionClient) -> None:
     await lanes.add(Lane(PROJECT, Route.EMAIL), USER, 0)
     await lanes.park(Lane(PROJECT, Route.APNS), "InvalidProviderToken")
     counts = UsageCounts()
-    counts.ended(PROJECT, Failure(now, USER, "01a22be6", "email", "smtp", "refused", "550"))
+    counts.ended(PROJECT, Failure(now, USER, "01a22be6", "email", "smtp", "refused", "550\x1b[2J"))
     await UsageWriter(client, counts).write()
 
 
@@ -72,7 +72,7 @@ def test_a_screen_has_processes_connections_the_store_lanes_and_failures(run: Co
     assert ["Shop", "apns", "parked", "0", "0", "s", "InvalidProviderToken"] in map(
         str.split, shown.stdout.splitlines()
     )
-    assert "Shop     email    refused  550" in shown.stdout
+    assert "Shop     email    refused  550\ufffd[2J" in shown.stdout
 
 
 def test_the_object_has_the_same_figures(run: Command, working: None) -> None:
@@ -81,7 +81,7 @@ def test_the_object_has_the_same_figures(run: Command, working: None) -> None:
     assert [each["kind"] for each in found["processes"]] == ["worker", "deliverer"]
     assert {each["lane"]: each["state"] for each in found["lanes"]} == {"email": "running", "apns": "parked"}
     assert found["jobs"] == {"waiting": 0, "running": 0, "late_seconds": 0}
-    assert found["failures"][0]["reason"] == "550"
+    assert found["failures"][0]["reason"] == "550\x1b[2J"
     assert found["servers"][0]["problem"] is None
 
 

@@ -97,17 +97,20 @@ async def test_a_client_that_sends_nothing_is_disconnected(served: Served, monke
     assert await served.send(b"GET /metrics") == ("", "")
 
 
-async def test_more_clients_than_are_served_at_a_time_are_disconnected(
+async def test_clients_that_send_nothing_keep_no_probe_from_its_response(
     served: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(metrics_listener, "MAX_CONNECTIONS", 1)
-    _, first = await served.connect()
-    first.write(b"GET /metrics")
-    while not served.listener._open:
+    monkeypatch.setattr(metrics_listener, "MAX_CONNECTIONS", 2)
+    silent = [await served.connect() for _ in range(2)]
+    while len(served.listener._open) < 2:
         await asyncio.sleep(0)
-    assert await served.get("/healthz") == ("", "")
-    first.close()
-    await first.wait_closed()
+    assert (await served.get("/healthz"))[1] == '{"status": "ok"}'
+    (first, _), (second, writer) = silent
+    with contextlib.suppress(ConnectionError):
+        assert await first.read() == b""  # the oldest was disconnected
+    writer.write(b"GET /healthz HTTP/1.1\r\n\r\n")
+    assert (await second.readline()).startswith(b"HTTP/1.1 200 ")
+    for _, each in silent:
+        each.close()
     while served.listener._open:
         await asyncio.sleep(0.001)
-    assert (await served.get("/healthz"))[1] == '{"status": "ok"}'
