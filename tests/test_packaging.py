@@ -100,6 +100,12 @@ def test_a_program_whose_packages_are_not_installed_prints_how_to_install_them(m
     assert f"run `{target}`" in line
 
 
+def test_a_release_is_built_without_the_packages_of_the_tests() -> None:
+    command = [sys.executable, "-S", "-m", "tests.release", "help"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=30, check=False)
+    assert (done.returncode, "tests.release build" in done.stderr) == (2, True)
+
+
 @pytest.fixture(scope="module")
 def distributions(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """Return the paths of the source distribution and of the wheel."""
