@@ -490,8 +490,10 @@ async def send_request(
 async def receive_until(sock: socket.socket, end: bytes) -> bytes:
     """Read until the bytes so far contain `end`, or the connection ends."""
     received = bytearray()
+    searched = 0
     async with asyncio.timeout(PATIENCE_SECONDS):
-        while end not in received:
+        while received.find(end, searched) < 0:
+            searched = max(0, len(received) - len(end) + 1)  # not all of it again: it may be many megabytes
             with contextlib.suppress(ConnectionResetError):
                 if data := await asyncio.get_running_loop().sock_recv(sock, 65536):
                     received += data
