@@ -10,7 +10,7 @@ import pytest
 from gateway.domain.ids import ProjectId
 from gateway.domain.project_event import ProjectEvent, ProjectEventType
 from gateway.store import keys
-from gateway.store import project_event_tails as module
+from gateway.store import tails as module
 from gateway.store.errors import TooManyTailsError
 from gateway.store.project_event_log import EventRetention, ProjectEventLog, packed
 from gateway.store.project_event_tails import EventTails

@@ -11,7 +11,8 @@ import pytest
 from gateway.domain.ids import ProjectId
 from gateway.live.figures import LiveFigures
 from gateway.server.connection_events import ConnectionEventPublisher
-from gateway.store import connection_tails, keys
+from gateway.store import keys
+from gateway.store import tails as limits
 from gateway.store.connection_tails import ConnectionBatch, ConnectionEvent, ConnectionTails
 from gateway.store.errors import TooManyTailsError
 from gateway.store.redis.subscriber import Subscriber
@@ -142,10 +143,10 @@ async def test_a_worker_has_few_tails(watched: Stored) -> None:
             await asyncio.sleep(0.01)
         seen: list[ProjectId] = []
         tails = ConnectionTails(subscriber, seen.append)
-        opened = [await tails.open(PROJECT, "viewer") for _ in range(connection_tails.TAILS_PER_ADMIN)]
+        opened = [await tails.open(PROJECT, "viewer") for _ in range(limits.TAILS_PER_ADMIN)]
         with pytest.raises(TooManyTailsError):
             await tails.open(PROJECT, "viewer")
-        left = connection_tails.TAILS_PER_PROJECT - len(opened)
+        left = limits.TAILS_PER_PROJECT - len(opened)
         opened += [await tails.open(PROJECT) for _ in range(left)]
         with pytest.raises(TooManyTailsError):
             await tails.open(PROJECT)

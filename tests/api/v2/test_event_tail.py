@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from gateway.store.project_event_tails import TAILS_PER_PROJECT
+from gateway.store.tails import TAILS_PER_PROJECT
 from tests.api.projects import Project, command, project_of
 from tests.api.tokens import bearer
 from tests.servers import ADMIN, API_KEY, Gateway, running_gateway, user_headers
