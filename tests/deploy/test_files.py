@@ -22,6 +22,6 @@ def test_settings_pages_and_commands_exist(path: Path) -> None:
     assert named <= SETTINGS | SECRET_FILES | NO_SETTINGS
     for page in re.findall(r"\bdocs/[\w./-]+\.md\b", text):
         assert (DEPLOY.parent / page).is_file(), page
-    # `inbox-gateway serve`, also as a list; not the name of a user, a file or an image.
-    for command in re.findall(r"\binbox-gateway(?:,)? ([a-z]+)\b", text):
+    # `inbox-gateway serve`, also as a list; not the name of a job, a release, a user, a file or an image.
+    for command in re.findall(r"(?:[`\[/]|-- |CMD, )inbox-gateway,? ([a-z]+)\b", text):
         assert command in cli.commands, command
