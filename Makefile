@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run web clients check test browsers channels prometheus conformance docs fuzz loadtest image image-test charts release sbom installers install install-dev lock clean
+.PHONY: run web clients check test browsers channels proxies prometheus conformance docs fuzz loadtest image image-test charts release sbom installers install install-dev lock clean
 
 run: install
 	@$(BIN)/inbox-gateway serve
@@ -32,7 +32,6 @@ channels: .venv/installed-dev
 
 # The files of deploy/ with nginx, HAProxy, Caddy and Traefik, and 10,000 open inboxes through each: a table in
 # build/proxies/table.md. As root on Debian, this installs them.
-.PHONY: proxies
 proxies: .venv/installed-dev
 	@sh tests/deploy/system.sh
 	PROXIES=1 $(BIN)/pytest -q -rs -o timeout=900 tests/deploy
