@@ -128,7 +128,7 @@ def restore(file: str, check: bool, replace_: bool, lost_secret_key: bool) -> No
     """Restore a backup from FILE, or from standard input, into the store that the settings name.
 
     Stop every process of the gateway first, `serve` and `deliver`. The whole file is verified before anything is
-    written. The store must be empty, or --replace be given. If the restoration is interrupted, no gateway uses the
+    written. The store must be empty, unless --replace is given. If the restoration is interrupted, no gateway uses the
     store: run it again with --replace.
 
     Open inboxes fetch everything once when they connect again. Deliveries and jobs that were under way continue, so

@@ -37,7 +37,7 @@ def project_export(api_key: str, file: str, passphrase_file: Path | None, force:
     """Write the project with API_KEY into FILE, to import it elsewhere.
 
     FILE has its settings, users with their inboxes, preferences, topics and tokens, integrations, delivery configs and
-    webhook endpoints. It has no event logs, deliveries, jobs, statistics and audit log. The gateway may be running.
+    webhook endpoints. It has no event logs, deliveries, jobs, statistics or audit log. The gateway may be running.
     """
     from gateway.store import keys
     from gateway.store.backup import server_version
@@ -72,7 +72,7 @@ def project_export(api_key: str, file: str, passphrase_file: Path | None, force:
 @click.command("import")
 @click.argument("file", metavar="FILE|-")
 @_passphrase_file
-@click.option("--new-keys", is_flag=True, help="Create another API key and secret. Tokens of before are not accepted.")
+@click.option("--new-keys", is_flag=True, help="Create another API key and secret. Earlier tokens are not accepted.")
 @click.option("--workspace", default="default", show_default=True, help="Id of its workspace.")
 def project_import(file: str, passphrase_file: Path | None, new_keys: bool, workspace: str) -> None:
     """Create a project from FILE, under a new id, in this or another store. The gateway may be running.
