@@ -61,6 +61,9 @@ def judge_nodes(settings: Settings, nodes: "Sequence[NodeReport]", *, has_own_ke
         return
     hosts, versions = sorted({each.host for each in nodes}), sorted({each.version for each in nodes})
     yield Finding("nodes", f"{len(nodes)} processes on {', '.join(hosts[:5])}; version {', '.join(versions)}")
+    if not any(each.kind == "worker" for each in nodes):
+        text = "no process serves requests: only some that deliver run"
+        yield problem("nodes", text, "start `inbox-gateway serve`, or read why its log says that workers end")
     if len(versions) > 1:
         text = f"several versions run: {', '.join(versions)}"
         yield warning("nodes", text, "finish the upgrade, if none is under way: replace the older processes")

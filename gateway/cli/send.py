@@ -66,6 +66,7 @@ def send(
     settings = with_secret_key(read_settings())
     serves = not settings.embedded or bundled_valkey_runs(settings)
     found: list[Sent] = []
+    at = time.strftime("%H:%M:%S")
 
     async def work(projects: "ProjectStore") -> None:
         from gateway.cli.sending import ShellSender
@@ -76,7 +77,7 @@ def send(
 
     run_with_projects(settings, work)
     (sent,) = found
-    _print(sent, external_id or email or "", serves=serves)
+    _print(sent, external_id or email or "", at, serves=serves)
     if wait and sent.in_inbox and not sent.shown:
         sys.exit(NOT_SHOWN)
 
@@ -99,8 +100,8 @@ def _named(problem: str) -> str:
     return f"{_OPTIONS.get(field, f'--{field}')}{text}" if text else problem
 
 
-def _print(sent: "Sent", name: str, *, serves: bool) -> None:
-    click.echo(f"sent         {sent.notification_id} at {time.strftime('%H:%M:%S')}")
+def _print(sent: "Sent", name: str, at: str, *, serves: bool) -> None:
+    click.echo(f"sent         {sent.notification_id} at {at}")
     click.echo(f"project      {sent.project.name} ({sent.project.api_key})")
     click.echo(f"user         {name}, id {sent.user_id}{' (new)' if sent.is_new else ''}")
     if not sent.in_inbox:

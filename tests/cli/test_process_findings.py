@@ -56,6 +56,10 @@ def test_a_fault_of_a_process_is_found(node: NodeReport, expected: tuple[str, st
     assert worst(node) == [expected]
 
 
+def test_a_gateway_whose_workers_have_all_died_is_found() -> None:
+    assert worst(DELIVERER) == [("nodes", "PROBLEM")]
+
+
 def test_what_two_machines_must_share_is_found() -> None:
     other = of(NODE, id="c", host="other", version="0.0.1")
     assert worst(NODE, other) == [("nodes", "WARNING")]
