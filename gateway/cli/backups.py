@@ -163,7 +163,7 @@ def verify(source: BinaryIO, file: str) -> "tuple[BackupReader, list[bytes]]":
     """Read a whole backup. Return the reader, and the smallest value of each type."""
     from gateway.store.backup_contents import check_record
     from gateway.store.backup_file import BackupFileError, BackupReader, Document, Group
-    from gateway.store.project_transfer import check_project_record
+    from gateway.store.project_contents import check_project_record
 
     name = "standard input" if file == "-" else file
     progress = Progress("verified")

@@ -10,25 +10,22 @@ former project, or left out.
 """
 
 import hashlib
-import re
 import secrets
 import time
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
 
 import msgspec
 
 from gateway.domain.ids import ProjectId, WorkspaceId
-from gateway.domain.limits import MAX_LIMIT
 from gateway.domain.principal import Project
 from gateway.store import keys
 from gateway.store.backup import StoreBackup
-from gateway.store.backup_contents import check_record
 from gateway.store.backup_copies import UserCopy
-from gateway.store.backup_file import BackupFileError, BackupWriter, Document, Group, Header, Part, Record
+from gateway.store.backup_file import BackupWriter, Document, Group, Part, Record
 from gateway.store.errors import KeyTakenError, UnsuitableBackupError
 from gateway.store.integrations import new_id
 from gateway.store.jobs import JobStore
+from gateway.store.project_contents import CHECK, KEPT, LEFT_OF_USERS, PLACES, PROJECT, Json, Place
 from gateway.store.project_records import ProjectRecord, StoredSecret, decode_record
 from gateway.store.project_secrets import SecretCipher
 from gateway.store.projects import ProjectStore
@@ -37,31 +34,7 @@ from gateway.store.restoration import batches_of, group_commands, new_groups, pa
 from gateway.store.sealing import Sealer
 
 SALT_BYTES = 16
-
-_ID = r"[^{}:]+"
-_KEPT = re.compile(
-    rf"\{{{_ID}\}}:(categories|delivery_configs|contents|devices|devices:kinds|milestones|mau:.+|token_owner:.+"
-    rf"|tokens|token|revoked|users:subscribers:.+|users:gone)|\{{{_ID}:content:.+",
-    re.DOTALL,
-)
-"""The keys besides those of users and of the directory that are exported. What is not listed is left out."""
-
-_LEFT_OF_USERS = tuple(
-    keys.USER_SUFFIXES[name].encode()
-    for name in ("LOG", "OUTBOX", "DELIVERIES", "UNLISTED", "OUTCOME", "RATE", "INSTALLATIONS")
-)
-
-_DIRECTORY = re.compile(rf"\{{{_ID}\}}:users({re.escape(keys.DIRECTORY_SUFFIXES['USER_INDEX'])}\d+)?")
-
-_PROJECT = "project"
-_CHECK = "passphrase"
 _CHECKED = b"the passphrase is right"
-
-_USER_ID = re.compile(r"[0-9a-f-]{36}")
-MAX_TEXT = 1000
-"""More than the names, the keys and the origins of projects have."""
-
-_Json = dict[str, Any]
 
 
 def key_of_passphrase(passphrase: str, salt: str) -> str:
@@ -70,56 +43,6 @@ def key_of_passphrase(passphrase: str, salt: str) -> str:
         passphrase.encode(), salt=bytes.fromhex(salt), n=2**15, r=8, p=1, maxmem=64 * 1024 * 1024, dklen=32
     )
     return digest.hex()
-
-
-def check_project_record(record: Record, header: Header) -> None:
-    """Raise BackupFileError for a record that no export of the project in `header` has."""
-    check_record(record)
-    if isinstance(record, Document):
-        _check_document(record, header)
-        return
-    names = [record.key] if isinstance(record, Part) else [name for name, _, _ in record.keys]
-    for name in (each.decode("latin-1") for each in names):
-        if not _is_importable(name.removeprefix(keys.PREFIX), header.project_id):
-            raise BackupFileError(f"it has a key that no export of a project has: {ascii(name)[:200]}")
-
-
-def _is_importable(name: str, project_id: str) -> bool:
-    tag, _, rest = name.removeprefix("{").partition("}")
-    if tag == project_id:
-        return bool(_KEPT.fullmatch(name) or _DIRECTORY.fullmatch(name))
-    project, _, user_id = tag.partition(":")
-    if project != project_id:
-        return False
-    return _KEPT.fullmatch(name) is not None or (
-        _USER_ID.fullmatch(user_id) is not None and not rest.encode("latin-1").startswith(_LEFT_OF_USERS)
-    )
-
-
-def _check_document(document: Document, header: Header) -> None:
-    try:
-        if document.name == _CHECK:
-            msgspec.json.decode(document.content, type=str)
-        elif document.name == _PROJECT:
-            _check_project(msgspec.json.decode(document.content, type=ProjectRecord), header)
-        elif document.name in _PLACES and (not document.user_id or _USER_ID.fullmatch(document.user_id)):
-            for record in msgspec.json.decode(document.content, type=dict[str, _Json]).values():
-                msgspec.convert(record.get("sealed", ""), str)
-        else:
-            raise ValueError
-    except ValueError:  # msgspec's as well
-        raise BackupFileError(f"it is damaged: its document {ascii(document.name)[:50]} is wrong") from None
-
-
-def _check_project(record: ProjectRecord, header: Header) -> None:
-    """Raise ValueError for a record that the API and the command line would not have written."""
-    texts = (record.name, record.api_key, *record.allowed_origins)
-    if record.api_key != header.project or record.format != keys.FORMAT or not record.api_key:
-        raise ValueError
-    if not all(text.isprintable() and len(text) <= MAX_TEXT for text in texts):
-        raise ValueError
-    if not all(0 <= each <= MAX_LIMIT for each in record.limits) or any("kid" not in jwk for jwk in record.keys):
-        raise ValueError
 
 
 class ProjectExport(StoreBackup):
@@ -143,8 +66,8 @@ class ProjectExport(StoreBackup):
         """Copy the project, and end the file. Raises StoreUnavailableError."""
         project_id = self._project.id
         if self._file_key:
-            sealed = Sealer(self._file_key).seal(_CHECKED, _CHECK)
-            self.writer.add(Document(_CHECK, msgspec.json.encode(sealed)))
+            sealed = Sealer(self._file_key).seal(_CHECKED, CHECK)
+            self.writer.add(Document(CHECK, msgspec.json.encode(sealed)))
         await self.copy_users(keys.user(project_id, "*"))  # type: ignore[arg-type] # a pattern
         await self.copy_matching(keys.all_of_project(project_id), self._is_exported)
         await self.copy_directory(keys.directory(project_id).encode())
@@ -152,29 +75,29 @@ class ProjectExport(StoreBackup):
             ("integrations", keys.integrations(project_id)),
             ("webhook_endpoints", keys.webhook_endpoints(project_id)),
         ):
-            await self._add_sealed(name, key, "", _PLACES[name])
+            await self._add_sealed(name, key, "", PLACES[name])
         raw = await self.client.command("HGET", keys.PROJECTS, self._project.api_key)
         record = decode_record(self._project.api_key, raw)
         kept = msgspec.structs.replace(record, secrets=self._secrets.api_secrets(record.secrets))
-        self.writer.add(Document(_PROJECT, msgspec.json.encode(kept)))
+        self.writer.add(Document(PROJECT, msgspec.json.encode(kept)))
         self.writer.finish()
 
     def _is_exported(self, name: str) -> bool:
-        return _KEPT.fullmatch(name.removeprefix(keys.PREFIX)) is not None
+        return KEPT.fullmatch(name.removeprefix(keys.PREFIX)) is not None
 
     async def add_user(self, user: UserCopy) -> None:
         """Add the copy of a user to the file, without what only happened."""
         record = user.copies[0].name
-        kept = [each for each in user.copies if not each.name[len(record) :].startswith(_LEFT_OF_USERS)]
+        kept = [each for each in user.copies if not each.name[len(record) :].startswith(LEFT_OF_USERS)]
         await super().add_user(UserCopy(user.has_log, "", kept))
         user_id = record.decode().rpartition(":")[2].removesuffix("}")
         installed = record.decode() + keys.USER_SUFFIXES["INSTALLATIONS"]
         if any(each.name == installed.encode() for each in user.copies):
-            await self._add_sealed("installations", installed, user_id, _PLACES["installations"])
+            await self._add_sealed("installations", installed, user_id, PLACES["installations"])
 
-    async def _add_sealed(self, name: str, key: str, user_id: str, place: "_Place") -> None:
+    async def _add_sealed(self, name: str, key: str, user_id: str, place: "Place") -> None:
         flat = await self.client.command("HGETALL", key)
-        found: _Json = {}
+        found: Json = {}
         for field, raw in zip(flat[::2], flat[1::2], strict=True):
             of = place(self._project.id, user_id, field.decode())
             found[field.decode()] = self._secrets.reseal(msgspec.json.decode(raw), of, of)
@@ -240,14 +163,14 @@ class ProjectImport:
 
     def _commands_of(self, document: Document, project_id: ProjectId) -> list[tuple[Argument, ...]]:
         content = msgspec.json.decode(document.content)
-        if document.name == _CHECK:
-            if self._file_key and Sealer(self._file_key).open(content, _CHECK) != _CHECKED:
+        if document.name == CHECK:
+            if self._file_key and Sealer(self._file_key).open(content, CHECK) != _CHECKED:
                 raise UnsuitableBackupError("the passphrase is not the one with which the project was exported")
             return []
-        if document.name == _PROJECT:
+        if document.name == PROJECT:
             self._record = msgspec.convert(content, ProjectRecord)
             return []
-        place, commands = _PLACES[document.name], list[tuple[Argument, ...]]()
+        place, commands = PLACES[document.name], list[tuple[Argument, ...]]()
         for field, record in content.items():
             before = place(ProjectId(self._former_id), document.user_id, field)
             after = place(project_id, document.user_id, field)
@@ -292,7 +215,7 @@ class _Resealing:
             self._opening, self._sealing = Sealer(before), Sealer(after)
             self._decrypting, self._encrypting = SecretCipher(before, time.time), SecretCipher(after, time.time)
 
-    def reseal(self, record: _Json, before: str, after: str) -> _Json:
+    def reseal(self, record: Json, before: str, after: str) -> Json:
         """Return a record whose secrets, in `sealed`, are encrypted with the other key and bound to another place."""
         moved = dict(record)
         sealed = moved.pop("sealed", "")
@@ -313,15 +236,6 @@ class _Resealing:
                 found.append(msgspec.structs.replace(self._encrypting.encrypt(plain), until=each.until))
         return found
 
-
-_Place = Callable[[ProjectId, str, str], str]
-
-_PLACES: dict[str, _Place] = {
-    "integrations": lambda project_id, user_id, field: f"{project_id} {field}",
-    "installations": lambda project_id, user_id, field: f"{project_id} {user_id} {field}",
-    "webhook_endpoints": lambda project_id, user_id, field: f"{project_id} webhook endpoint {field}",
-}
-"""The place to which secrets are bound, as in integrations.py, installations.py and webhook_endpoints.py."""
 
 _KEYS: dict[str, Callable[[ProjectId, str], str]] = {
     "integrations": lambda project_id, user_id: keys.integrations(project_id),

@@ -5,8 +5,8 @@ import pytest
 
 from gateway.store import keys
 from gateway.store.backup_file import VERSION, BackupFileError, Document, Group, Header, Part, Record
+from gateway.store.project_contents import check_project_record
 from gateway.store.project_records import ProjectRecord
-from gateway.store.project_transfer import check_project_record
 
 HEADER = Header(VERSION, "1", "2026", keys.FORMAT, "Valkey 9", "", "key_1", "1")
 USER_ID = "6f1c1c1e-0000-4000-8000-000000000001"
