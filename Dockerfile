@@ -26,6 +26,9 @@ FROM ${PYTHON_IMAGE}
 RUN useradd --system --uid 10001 --user-group --no-create-home --home-dir /data inbox \
   && install -d -o inbox -g inbox -m 700 /data
 COPY --from=build /opt/inbox /opt/inbox
+# They change with each build, hence below what takes time: `make image` sets them. The metric inbox_build_info has the commit.
+ARG VERSION=unknown REVISION=unknown SOURCE=unknown CREATED=unknown
+RUN echo "$REVISION" > "$(/opt/inbox/bin/python3 -Ic 'import gateway; print(*gateway.__path__)')/REVISION"
 ENV PATH=/opt/inbox/bin:$PATH PYTHONUNBUFFERED=1 INBOX_HOST=0.0.0.0 INBOX_DATA_DIR=/data
 WORKDIR /data
 USER 10001:10001
@@ -35,8 +38,6 @@ EXPOSE 8000
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=10s --timeout=3s --start-period=60s CMD ["inbox-gateway", "healthcheck"]
 CMD ["inbox-gateway", "serve"]
-# Last, because they change with each build: `make image` sets them.
-ARG VERSION=unknown REVISION=unknown SOURCE=unknown CREATED=unknown
 LABEL org.opencontainers.image.title="inbox-gateway" \
   org.opencontainers.image.description="A self-hosted, real-time notification inbox" \
   org.opencontainers.image.licenses="Apache-2.0" \

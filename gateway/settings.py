@@ -344,7 +344,7 @@ class Settings:
     )
     max_body_bytes: int = _setting(
         12 * 1024 * 1024,
-        "Largest request body, in bytes. The longest content has 10 MB, and more in a body whose JSON escapes it.",
+        "Largest request body, in bytes. Content may have 4 MB in v1 and 10 MB in v2, more in JSON that escapes it.",
         least=1024,
     )
     max_message_bytes: int = _setting(

@@ -1,8 +1,12 @@
 """The Dockerfile, as text. `make image-test` builds and runs it."""
 
 import json
+import os
 import re
 import shlex
+import shutil
+import subprocess
+import sys
 from dataclasses import fields
 from pathlib import Path
 from typing import NamedTuple
@@ -10,6 +14,7 @@ from typing import NamedTuple
 import click
 
 from gateway.cli import cli
+from gateway.revision import revision
 from gateway.settings import Settings, variable
 from tests.packages.image import READ_ONLY
 from tests.test_packaging import EXTRAS
@@ -86,6 +91,17 @@ def test_the_labels_name_the_version_the_commit_the_source_and_the_licence() -> 
     assert labels["licenses"] == "Apache-2.0"
     target = (ROOT / "Makefile").read_text()
     assert all(f"--build-arg {argument}=" in target for argument in arguments)
+
+
+def test_the_metrics_of_an_image_name_the_commit_that_it_was_built_from(tmp_path: Path) -> None:
+    (text,) = (text for text in texts(FINAL, "RUN") if "REVISION" in text)
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(tmp_path)], check=True, timeout=60)
+    (packages,) = tmp_path.glob("lib/python*/site-packages")
+    shutil.copytree(ROOT / "gateway", packages / "gateway", ignore=lambda folder, names: set(names) - {"__init__.py"})
+    environment = {**os.environ, "REVISION": "c" * 40}
+    command = ["sh", "-euc", text.replace("/opt/inbox", str(tmp_path))]
+    subprocess.run(command, cwd=ROOT, env=environment, check=True, timeout=60)
+    assert revision(packages / "gateway") == "c" * 12
 
 
 def test_the_guide_runs_the_image_as_the_test_of_the_image_does() -> None:

@@ -34,7 +34,7 @@ PROGRESS_SECONDS = 0.5
 @click.argument("file", metavar="FILE|-")
 @click.option("--force", is_flag=True, help="Replace FILE if it exists.")
 def backup(file: str, force: bool) -> None:
-    """Write a backup of the whole store into FILE, or to standard output.
+    """Write a backup of the store to FILE or standard output.
 
     The gateway may be running. All that a user has is as of one moment. API secrets and the secrets of integrations
     stay encrypted with INBOX_SECRET_KEY, so keep this key as well, in another place. `restore --check` verifies a
@@ -125,7 +125,7 @@ def _back_up(output: BinaryIO) -> None:
     "--lost-secret-key`, and its integrations must be saved again.",
 )
 def restore(file: str, check: bool, replace_: bool, lost_secret_key: bool) -> None:
-    """Restore a backup from FILE, or from standard input, into the store that the settings name.
+    """Restore a backup from FILE or standard input. It goes into the store that the settings name.
 
     Stop every process of the gateway first, `serve` and `deliver`. The whole file is verified before anything is
     written. The store must be empty, unless --replace is given. If the restoration is interrupted, no gateway uses the

@@ -5,9 +5,11 @@ The checks are in the modules `*_findings.py` and in `gateway/store/redis/diagno
 
 import ipaddress
 import json
+import os
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import chain
 from typing import Any
 
 import click
@@ -35,7 +37,7 @@ FAULTS, NOT_CHECKED = 1, 2
 @click.option("--offline", is_flag=True, help="Call neither providers nor INBOX_PUBLIC_URL.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def doctor(strict: bool, production: bool, api_key: str | None, offline: bool, as_json: bool) -> None:
-    """Check the machine, settings, store and integrations, and what is missing for production. Nothing is sent.
+    """Check the machine, settings, store and integrations. It names what is missing for production, and sends nothing.
 
     Points that matter in production only are advice. They are warnings with `--production`, and where INBOX_REDIS_URL
     or INBOX_PUBLIC_URL is set or INBOX_HOST is not loopback.
@@ -71,12 +73,13 @@ def _examine(settings: Settings, report: "Report", only: str | None, *, offline:
     from gateway.cli.machine_findings import examine_machine
     from gateway.cli.store_access import started_store
     from gateway.cli.store_findings import examine_store
+    from gateway.cli.trace_findings import examine_traces
 
     for part in (examine_machine(settings), examine_exposure(settings, offline=offline)):
         for finding in part:
             report.add(finding)
     if not offline:
-        for finding in examine_public_url(settings):
+        for finding in chain(examine_public_url(settings), examine_traces(settings, os.environ)):
             report.add(finding)
     known = with_known_secret_key(settings)
 

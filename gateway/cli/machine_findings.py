@@ -24,9 +24,6 @@ NO_DISK_BYTES = 64 * MEGABYTE
 
 PROC = Path("/proc")
 
-_OPTIONAL = (("oidc_issuer", ("authlib", "joserfc"), "sso"), ("otlp_endpoint", ("opentelemetry.sdk",), "otel"))
-"""Settings that need the packages of an extra."""
-
 
 def examine_machine(settings: Settings) -> Iterator[Finding]:
     """Yield the findings about the settings, the limit of open files, the secret key, the disk and the memory."""
@@ -45,7 +42,6 @@ def examine_machine(settings: Settings) -> Iterator[Finding]:
             yield warning("secret key", text, f"set it to the key in {secret_key_path(settings)}, on every node")
     if settings.secret_key and is_weak(settings.secret_key):
         yield warning("secret key", "easy to guess", "use 32 random characters: `openssl rand -base64 32`")
-    yield from _extras(settings)
 
 
 def file_limit() -> int:
@@ -95,13 +91,6 @@ def _memory(settings: Settings, memory_mb: int) -> Iterator[Finding]:
     if swapped is not None and int(swapped[1]) >= 1024:
         text = f"{int(swapped[1]) // 1024:,} MB of the bundled Valkey are swapped out: calls wait for the disk"
         yield warning("system", text, "add memory, or lower INBOX_VALKEY_MEMORY_MB")
-
-
-def _extras(settings: Settings) -> Iterator[Finding]:
-    for name, packages, extra in _OPTIONAL:
-        if getattr(settings, name, "") and not all(map(is_installed, packages)):
-            text = f"{PREFIX}{name.upper()} is set, and its packages are not installed"
-            yield problem("extras", text, f"pip install 'inbox-gateway[{extra}]'")
 
 
 def is_installed(package: str) -> bool:

@@ -34,7 +34,7 @@ _passphrase_file = click.option(
 @_passphrase_file
 @click.option("--force", is_flag=True, help="Replace FILE if it exists.")
 def project_export(api_key: str, file: str, passphrase_file: Path | None, force: bool) -> None:
-    """Write the project with API_KEY into FILE, to import it elsewhere.
+    """Write the project with API_KEY into FILE. `project import` imports it elsewhere.
 
     FILE has its settings, users with their inboxes, preferences, topics and tokens, integrations, delivery configs and
     webhook endpoints. It has no event logs, deliveries, jobs, statistics or audit log. The gateway may be running.
@@ -75,7 +75,7 @@ def project_export(api_key: str, file: str, passphrase_file: Path | None, force:
 @click.option("--new-keys", is_flag=True, help="Create another API key and secret. Earlier tokens are not accepted.")
 @click.option("--workspace", default="default", show_default=True, help="Id of its workspace.")
 def project_import(file: str, passphrase_file: Path | None, new_keys: bool, workspace: str) -> None:
-    """Create a project from FILE, under a new id, in this or another store. The gateway may be running.
+    """Create a project from FILE, under a new id. The store may be another one, and the gateway may be running.
 
     The API key stays the same unless --new-keys is given, and must not be in use. The secret stays the same if the
     passphrase is given; otherwise a new one is printed.

@@ -29,7 +29,9 @@ LANES = 20
 @click.option("--seconds", type=click.FloatRange(0.2), default=2.0, show_default=True, help="Between repetitions.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object, with --watch one on each line.")
 def status(watch: bool, seconds: float, as_json: bool) -> None:
-    """Print what runs now: processes, connections, the store, deliveries, jobs and the latest failures.
+    """Print what runs now and the latest failures.
+
+    It shows the processes, connections, store, deliveries and jobs.
 
     It is read from the store, where each process reports every two seconds, so it shows all machines.
 

@@ -76,6 +76,13 @@ def test_the_containers_have_valid_settings_and_time_to_drain(secrets: Path) -> 
         assert settings.trusted_proxies == (f"{EXAMPLE['CADDY_ADDRESS']}/32",)
         grace = int(service["stop_grace_period"].removesuffix("s"))
         assert grace > settings.drain_seconds + STOP_GRACE_SECONDS
+        assert service["healthcheck"]["test"][:3] == ["CMD", "inbox-gateway", "healthcheck"]
+
+
+def test_prometheus_finds_the_metrics_of_each_container(secrets: Path) -> None:
+    scraped = (DEPLOY / "prometheus" / "prometheus.yaml").read_text()
+    for name, service in GATEWAYS.items():
+        assert f'"{name}:{settings_of(service, secrets).metrics_port}"' in scraped
 
 
 def test_no_container_may_write_to_its_image_or_gain_a_privilege() -> None:
@@ -148,7 +155,7 @@ def test_valkey_and_the_gateway_start_with_these_commands_and_secrets(secrets: P
             environment = {
                 name: str(text).replace("/run/secrets", str(secrets))
                 for name, text in GATEWAYS["gateway-1"]["environment"].items()
-            }
+            } | {"INBOX_METRICS_PORT": str(free_port())}
             with running_gateway(tmp_path / "data", **environment) as gateway:
                 assert gateway.stop() == 0
         finally:

@@ -405,7 +405,7 @@ async def test_one_garbage_project_affects_no_other_and_can_be_deleted(
         admin.hset(ids, "99", "garbage-key")
         response = await http.post("/notifications", headers=garbage, json=notification(user))
         assert (response.status_code, response.json()["errors"][0]["code"]) == (503, "store_data_broken")
-        assert "garbage-key" in [line["api_key"] for line in logged(gateway, "project_record_broken")]
+        await until(lambda: "garbage-key" in [line["api_key"] for line in logged(gateway, "project_record_broken")])
         await send(http, user)
         assert all_ready(gateway)
         assert API_KEY in await run(gateway, "project", "list")

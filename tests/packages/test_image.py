@@ -13,13 +13,14 @@ from tests.packages.image import LIMITS, READ_ONLY, Engine, built_image, missing
 from tests.servers import free_port, wait_for
 
 USER = 10001
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 pytestmark = pytest.mark.skipif(bool(missing_program()), reason=missing_program())
 
 
 @pytest.fixture(scope="module")
 def engine() -> Iterator[Engine]:
-    with built_image(__version__, "--build-arg", "REVISION=0123abc") as built:
+    with built_image(__version__, "--build-arg", f"REVISION={COMMIT}") as built:
         yield built
 
 
@@ -34,7 +35,7 @@ def test_the_image_describes_itself(engine: Engine) -> None:
         "healthcheck",
     ]
     labels = {name.removeprefix("org.opencontainers.image."): text for name, text in config["Labels"].items()}
-    assert (labels["version"], labels["revision"], labels["licenses"]) == (__version__, "0123abc", "Apache-2.0")
+    assert (labels["version"], labels["revision"], labels["licenses"]) == (__version__, COMMIT, "Apache-2.0")
     assert not any(variable.startswith("PIP_") for variable in config["Env"])
 
 
@@ -46,6 +47,8 @@ def test_the_image_has_the_extras_and_nothing_to_install_or_compile_with(engine:
     )
     assert engine.output("/opt/inbox/bin/python", "-c", program) == "[True, True, True, False, False] []\n"
     assert engine.output("inbox-gateway", "--version") == f"inbox-gateway, version {__version__}\n"
+    program = "from gateway.revision import revision; print(revision())"
+    assert engine.output("/opt/inbox/bin/python", "-c", program) == f"{COMMIT[:12]}\n"
     assert not engine.output(
         *["find", "/opt/inbox", "/data", "-writable", "-not", "-type", "l", "-not", "-path", "/data"]
     )

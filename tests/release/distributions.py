@@ -34,9 +34,10 @@ def tracked(*patterns: str) -> dict[str, bytes]:
 
 
 def sources() -> dict[str, bytes]:
-    """Return the files from which distributions are built, by path."""
+    """Return the files from which distributions are built, by path. One has the commit, for `inbox_build_info`."""
     files = tracked(*SOURCES)
-    return {name: files[name] for name in files if name.startswith(BUILT_WEB) or not name.startswith(WEB)}
+    found = {name: files[name] for name in files if name.startswith(BUILT_WEB) or not name.startswith(WEB)}
+    return found | {"gateway/REVISION": _git("rev-parse", "HEAD").encode()}
 
 
 def build_distributions(destination: Path, epoch: int) -> tuple[Path, Path]:
