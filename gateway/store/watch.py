@@ -91,7 +91,9 @@ class StoreWatch:
     async def _check_name(self) -> None:
         state = await read_state(self._client)
         if state.is_lost:
-            detail = f"the store has {state.projects} projects of {state.known}, and {'a' if state.name else 'no'} name"
+            detail = f"the store has {state.projects} of {state.known} projects: its data is lost"
+            if not state.name:
+                detail = "the store is empty: `serve` has not prepared it yet, or its data is lost"
             raise StoreEmptyError(detail=detail, replied=True)
         before = self.store_name
         if before != state.name:

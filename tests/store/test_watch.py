@@ -90,8 +90,11 @@ async def test_refused_writes_are_found_though_reads_work(watched: Watched) -> N
 async def test_an_emptied_store_is_found_every_time_until_it_is_prepared_anew(watched: Watched) -> None:
     await watched.watch.check()
     await watched.client.redis.flushall()
-    await watched.watch.check()
-    await watched.watch.check()
+    with captured_log() as lines:
+        await watched.watch.check()
+        await watched.watch.check()
+    (line,) = lines
+    assert line["problem"] == "the store is empty: `serve` has not prepared it yet, or its data is lost"
     assert watched.code is ErrorCode.STORE_EMPTY
     assert watched.reported == ["known", "empty", "empty"]
     await watched.projects.prepare()
