@@ -501,7 +501,7 @@ class ApiBuilder:
                 broadcast_audiences.OPERATIONS,
             ),
             *bind(v2_broadcasts.BroadcastsResource(job_store, sender, once, now), v2_broadcasts.OPERATIONS),
-            *bind(imports.ImportsResource(job_store, once, now, self.quotas), imports.OPERATIONS),
+            *bind(imports.ImportsResource(job_store, once, now, directory), imports.OPERATIONS),
             *bind(active_users.ActiveUsersResource(self.activity), active_users.OPERATIONS),
             *bind(projects_resource, projects.OPERATIONS),
             *bind(config.ConfigResource(installed, self.integrations, channel_tokens, own_host), config.OPERATIONS),

@@ -12,7 +12,7 @@ from gateway.domain.principal import Identity, User
 from gateway.runtime.random_ids import new_uuid
 from gateway.store import keys
 from gateway.store.errors import IdentityConflictError, NameTakenError, TooManyNewUsersError
-from gateway.store.redis.client import FunctionClient
+from gateway.store.redis.client import CALLS_AT_ONCE, FunctionClient
 from gateway.store.redis.functions import (
     Arguments,
     no_arguments,
@@ -186,8 +186,11 @@ class Directory:
             for each in identities
         ]
         names = [name for each in named for name in each]
-        rows = await self._client.call_many([FIND(keys.directory(project_id), name) for name in names])
-        known = {name for name, row in zip(names, rows, strict=True) if row is not None}
+        known = set()
+        for first in range(0, len(names), CALLS_AT_ONCE):
+            some = names[first : first + CALLS_AT_ONCE]
+            rows = await self._client.call_many([FIND(keys.directory(project_id), name) for name in some])
+            known |= {name for name, row in zip(some, rows, strict=True) if row is not None}
         unknown = {tuple(each) for each in named if known.isdisjoint(each)}
         if unknown and self.is_full(project_id, len(unknown)):
             raise self.full_error(project_id)

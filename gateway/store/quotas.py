@@ -135,13 +135,14 @@ class Quotas:
 
     def admit_send(self, project_id: ProjectId) -> None:
         """Count a request to send. Raises ApiError 403 or 429 if a limit of the project does not allow it."""
-        if self._states:
-            self._admit(project_id, FOR_SENDING, 1)
-
-    def admit_users(self, project_id: ProjectId, adding: int = 1) -> None:
-        """Raise ApiError 403 if the project may not have this many more users."""
-        if self._states:
-            self._admit(project_id, (Limit.USERS,), adding)
+        state = self._states.get(project_id) if self._states else None
+        if state is None:
+            return
+        limit = reached(state.limits, self._present(state), FOR_SENDING)
+        if limit is not None:
+            raise self.refusal(project_id, limit)
+        state.sends += 1
+        state.minute_sends += 1
 
     def is_full(self, project_id: ProjectId, adding: int = 1) -> bool:
         """Return whether the project may not have this many more users."""
@@ -214,17 +215,6 @@ class Quotas:
         else:
             used = used._replace(max_sends_per_minute=0)
         state.used = used
-
-    def _admit(self, project_id: ProjectId, kinds: tuple[Limit, ...], adding: int) -> None:
-        state = self._states.get(project_id)
-        if state is None:
-            return
-        limit = reached(state.limits, self._present(state), kinds, adding)
-        if limit is not None:
-            raise self.refusal(project_id, limit)
-        if kinds is FOR_SENDING:
-            state.sends += 1
-            state.minute_sends += 1
 
     def _present(self, state: _State) -> Used:
         """Return what is used now: the figures, and what this process added since."""

@@ -88,7 +88,8 @@ class StorageEstimator:
             with decoding("the storage of a project"):
                 return msgspec.json.decode(cached, type=StorageReport)
         report = await self._measure(project_id)
-        await self._client.command("SET", key, msgspec.json.encode(report), "EX", CACHE_SECONDS)
+        if report.users:  # else it costs nothing to measure, and a limit would not notice its first users
+            await self._client.command("SET", key, msgspec.json.encode(report), "EX", CACHE_SECONDS)
         return report
 
     async def _measure(self, project_id: ProjectId) -> StorageReport:

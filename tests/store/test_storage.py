@@ -47,8 +47,11 @@ async def test_a_measurement_is_kept_for_some_minutes(client: InspectedClient) -
     project = new_user().project_id
     directory = Directory(client, time.monotonic)
     estimator = StorageEstimator(client, directory)
-    first = await estimator.of_project(project)
+    assert (await estimator.of_project(project)).users == 0  # not kept: the first users would not be noticed
     await directory.resolve(project, Identity("ada", None))
+    first = await estimator.of_project(project)
+    assert first.users == 1
+    await directory.resolve(project, Identity("eve", None))
     assert await estimator.of_project(project) == first
     assert 0 < await client.redis.ttl(keys.storage(project)) <= storage.CACHE_SECONDS
     await client.redis.set(keys.storage(project), b"{")

@@ -1,6 +1,6 @@
 """Imports: many users in one request, created or updated by a job. Rows that are not valid are reported one by one."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 from uuid import uuid4
@@ -20,13 +20,14 @@ from gateway.api.v1.identity import ATTRIBUTES, NAMES, NamedUser
 from gateway.domain.errors import ErrorCode
 from gateway.domain.objects import Array, Object
 from gateway.domain.params import Anything
+from gateway.domain.principal import Identity, normalize_email
 from gateway.sending.command import UserFields
 from gateway.sending.errors import InvalidRowError
 from gateway.sending.imports import portions_of
 from gateway.sending.plans import ImportPlan
+from gateway.store.directory import Directory
 from gateway.store.event_log import Moment
 from gateway.store.jobs import JobKind, JobStore
-from gateway.store.quotas import Quotas
 
 MAX_ROWS = 10_000
 
@@ -115,6 +116,16 @@ def read_row(row: Any, path: str) -> UserFields:
     return msgspec.convert(values, UserFields)
 
 
+def _named(rows: Sequence[Any]) -> Iterator[Identity]:
+    """Yield the names in the rows that have some. Faults of rows are found when they are imported."""
+    for row in rows:
+        external_id, email = (
+            row[name] if isinstance(row, dict) and isinstance(row.get(name), str) else "" for name in NAMES
+        )
+        if external_id or normalize_email(email):
+            yield Identity(external_id, normalize_email(email))
+
+
 @dataclass(frozen=True, slots=True)
 class ImportsResource:
     """The operations on imports, with the stores that they use."""
@@ -122,7 +133,7 @@ class ImportsResource:
     jobs: JobStore
     idempotency: Idempotency
     now: Callable[[], Moment]
-    quotas: Quotas
+    directory: Directory
 
     async def create(self, call: ProjectCall) -> Response:
         """Import up to 10,000 users. Users that do not exist yet are created, the others are updated.
@@ -135,7 +146,8 @@ class ImportsResource:
 
         async def work(encoded_plan: bytes, repeatable: bool) -> bytes:
             plan = planned(encoded_plan, ImportPlan)
-            self.quotas.admit_users(call.project.id)
+            if self.directory.is_full(call.project.id, len(rows)):
+                await self.directory.require_room(call.project.id, list(_named(rows)))
             await self.jobs.enqueue(JobKind.IMPORT, call.project.id, plan.id, b"", plan.now_ms, portions_of(rows))
             return encode({"import": {"id": plan.id, "status": "processing", "summary": {}, "errors": []}})
 

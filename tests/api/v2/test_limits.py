@@ -48,7 +48,10 @@ def test_a_full_project_takes_no_new_users_and_serves_those_it_has(gateway: Gate
             assert (refused.status_code, refused.json()["errors"][0]["code"]) == (403, "user_limit_reached")
         assert http.post("/notifications", json=notification("ada")).status_code == 201
         assert http.post("/users", json={"user": {"external_id": "eve"}}).status_code == 403
-        assert http.post("/imports", json={"import": {"users": [{"external_id": "eve"}]}}).status_code == 403
+        ada, eve = {"external_id": "ada"}, {"external_id": "eve"}
+        for users in ([eve], [ada, {"email": "Eve@example.com"}]):
+            assert http.post("/imports", json={"import": {"users": users}}).status_code == 403
+        assert http.post("/imports", json={"import": {"users": [ada, {}, 5, {"email": " "}, ada]}}).status_code == 201
         assert len(http.get("/v2/users").json()["data"]) == 1
 
 
