@@ -8,6 +8,7 @@ and that goes on without it, belongs to no trace.
 """
 
 import asyncio
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -84,6 +85,9 @@ class Spans:
 
 def start_spans(process_id: str, role: str) -> Spans:
     """Start to create and export the spans of this process. Lines of its log have the trace from now on."""
+    # The library writes a line for each header that it cannot read, with the text of the client, past our log.
+    logger = logging.getLogger("opentelemetry")
+    logger.handlers[:], logger.propagate = [logging.NullHandler()], False
     queue = SpanQueue(OTLPSpanExporter())
     provider = TracerProvider(resource=_resource(process_id, role), shutdown_on_exit=False)
     provider.add_span_processor(queue)

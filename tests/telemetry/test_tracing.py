@@ -53,3 +53,22 @@ def test_a_missing_extra_is_said_in_one_sentence(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr("gateway.settings.find_spec", find)
     with pytest.raises(SettingsError, match=r"^INBOX_TRACES needs packages .*: pip install 'inbox-gateway\[otel\]'$"):
         load_settings({"INBOX_TRACES": "on"})
+
+
+HEADERS = """
+from gateway.telemetry.spans import CURRENT, from_headers, start_spans
+from opentelemetry.trace import get_current_span
+
+start_spans("1", "worker")
+parent = "00-" + "a" * 32 + "-" + "b" * 16 + "-01"
+for state in ("x" * 60_000, "forged line", "a=1,a=2", ",".join(f"k{n}=1" for n in range(40))):
+    context = get_current_span(from_headers({"traceparent": parent, "tracestate": state})).get_span_context()
+    assert context.trace_id and not context.trace_state.get("x" * 60_000)
+for wrong in ("", "x" * 60_000, "00-" + "0" * 32 + "-" + "b" * 16 + "-01", "ff" + parent[2:], parent + "-more"):
+    assert not get_current_span(from_headers({"traceparent": wrong})).get_span_context().is_valid
+"""
+
+
+def test_no_client_writes_into_the_log_by_headers_of_traces() -> None:
+    done = subprocess.run([sys.executable, "-c", HEADERS], capture_output=True, text=True, check=False, timeout=120)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
