@@ -101,6 +101,15 @@ def test_helm_finds_nothing_to_improve_but_the_icon(outcome: dict[str, Any]) -> 
     assert outcome["lint"]["errors"] == []
 
 
+def test_pods_reach_no_metadata_service_of_a_cloud_by_either_protocol(outcome: dict[str, Any]) -> None:
+    policy = objects(outcome, "to start with")["NetworkPolicy", NAME]
+    blocks = [each["ipBlock"] for each in policy["spec"]["egress"][-1]["to"]]
+    assert blocks == [
+        {"cidr": "0.0.0.0/0", "except": ["169.254.0.0/16"]},
+        {"cidr": "::/0", "except": ["fd00:ec2::/32"]},
+    ]
+
+
 def test_every_object_is_valid_in_every_version(outcome: dict[str, Any]) -> None:
     for case in CASES.keys() - REFUSED.keys():
         assert outcome["cases"][case].get("faults") == [], case
