@@ -64,10 +64,9 @@ def examine_public_url(settings: Settings) -> Iterator[Finding]:
     yield Finding("public url", f"{settings.public_url} is served")
     for path, name in CLOSED_PATHS.items():
         if _answer(url, path) in (200, 303, 307):
-            text = f"{name} can be reached by everybody at {settings.public_url}{path}"
-            yield advice(
-                "dashboard" if "admin" in path else "public url", text, f"close {path.rstrip('/')} in the proxy"
-            )
+            text = f"{name} can be reached from here at {settings.public_url}{path}"
+            do = f"close {path.rstrip('/')} in the proxy, unless it lets only your own network in"
+            yield advice("dashboard" if "admin" in path else "public url", text, do)
     if (status := _answer(url, "/realtime/ws", upgrade=True)) != 101:
         text = f"a WebSocket does not get through the proxy: {status or 'no response'}"
         do = "forward Upgrade and Connection for /realtime/ws; clients use slower transports meanwhile"
