@@ -5,6 +5,7 @@ pictures and links in HTML, that no page of docs/ is missing in the navigation, 
 another host.
 """
 
+import html
 import re
 import subprocess
 import sys
@@ -19,6 +20,9 @@ import yaml
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
 SITE = ROOT / "build" / "site"
+
+DESCRIPTION_CHARACTERS = 200
+"""What search engines show of a description."""
 
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 _LOADED = {
@@ -73,8 +77,22 @@ def build() -> None:
     if done.returncode:
         printed = _COLOURS.sub("", done.stdout + done.stderr)
         raise SiteError(printed.partition("Traceback (most recent call last)")[0])
+    _describe_pages()
     (SITE / "llms.txt").write_text(index())
     (SITE / "llms-full.txt").write_text(whole())
+
+
+def _describe_pages() -> None:
+    """Write into the head of each page what it is about, for search engines and previews of links."""
+    name = configuration()["site_name"]
+    for page in (page for _, pages in navigation() for page in pages):
+        path = SITE / _address(page)
+        title = name if page == "index.md" else f"{_title(page).replace('`', '')} - {name}"
+        values = {"og:title": title, "og:description": _description(page), "og:site_name": name}
+        tags = [f'<meta property="{key}" content="{html.escape(value)}">' for key, value in values.items()]
+        head = f'<meta name="description" content="{html.escape(values["og:description"])}">' + "".join(tags)
+        text = re.sub(r'<meta name="description"[^>]*>', lambda _: head, path.read_text(), count=1)  # noqa: B023
+        path.write_text(re.sub(r"<title>.*?</title>", f"<title>{html.escape(title)}</title>", text, count=1))
 
 
 def index() -> str:
@@ -104,10 +122,25 @@ def _title(page: str) -> str:
 
 def _sentence(page: str) -> str:
     """Return the first sentence of a page's text as plain text."""
+    return _sentences(page)[0]
+
+
+def _description(page: str) -> str:
+    """Return as many of the first sentences of a page's text as a search engine shows, without marks."""
+    first, *others = _sentences(page)
+    for each in others:
+        if len(first) + len(each) > DESCRIPTION_CHARACTERS or each.endswith(":"):
+            break
+        first += f" {each}"
+    return re.sub(r":$", ".", first.replace("`", ""))
+
+
+def _sentences(page: str) -> list[str]:
+    """Return the sentences of the first paragraph of a page."""
     text = (DOCS / page).read_text()
-    prose = next((part for part in text.split("\n\n") if not re.match(r"(#|- |\* |\||<|```|!\[|\d\.|$)", part)), "")
+    prose = next((part for part in text.split("\n\n") if not re.match(r"(#|- |---|\* |\||<|```|!\[|\d\.|$)", part)), "")
     plain = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", " ".join(prose.split())).replace("**", "")
-    return re.split(r"(?<=[.:])\s", plain)[0]
+    return re.split(r"(?<=[.:])\s", plain)
 
 
 class _Links(HTMLParser):

@@ -36,7 +36,7 @@ def user() -> None:
 @click.option("--force", is_flag=True, help="Replace FILE if it exists.")
 @_api_key
 def user_export(user: str, file: str, force: bool, api_key: str | None) -> None:
-    """Write everything that is stored about USER into FILE, as one JSON document.
+    """Write what is stored about USER into FILE, as a JSON document.
 
     USER is an id, an external id, or an email address. Without FILE, the document goes to standard output. Secrets and
     the values of channel tokens are redacted. It is the document of `GET /v2/users/{user}/export`.
@@ -57,10 +57,11 @@ def user_export(user: str, file: str, force: bool, api_key: str | None) -> None:
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @_api_key
 def user_erase(user: str, yes: bool, api_key: str | None) -> None:
-    """Delete USER with everything that is stored about them, and close their open inboxes on every node.
+    """Delete USER with everything that is stored about them.
 
-    USER is an id, an external id, or an email address. What remains for a while, such as the id in the audit log, is
-    listed in docs/production/erasure.md. Running it again completes an erasure that was interrupted.
+    Their open inboxes are closed on every node. USER is an id, an external id, or an email address. What remains for a
+    while, such as the id in the audit log, is listed in docs/production/erasure.md. Running it again completes an
+    erasure that was interrupted.
     """
 
     async def work(settings: Settings, client: "FunctionClient", found: "User") -> None:

@@ -64,6 +64,17 @@ def test_the_index_for_language_models_names_every_page_with_a_sentence() -> Non
         assert sentence, address
 
 
+def test_the_head_of_each_page_says_what_the_page_is_about() -> None:
+    described: dict[str, str] = {}
+    for _, pages in documentation.navigation():
+        for page in pages:
+            text = (SITE / re.sub(r"README$", "index", page.removesuffix(".md"))).with_suffix(".html").read_text()
+            (described[page],) = re.findall(r'<meta name="description" content="([^"]*)">', text)
+    assert described["index.md"].startswith("Your backend sends a notification.")
+    assert all(re.match(r"[^-<].*", description) for description in described.values()), described
+    assert "<title>Inbox gateway</title>" in (SITE / "index.html").read_text()
+
+
 @pytest.mark.parametrize("place", ["file", "below a path"])
 def test_the_pages_are_searched_without_a_request_to_another_host(page: Page, below_a_path: str, place: str) -> None:
     start = SITE.as_uri() if place == "file" else below_a_path
