@@ -200,7 +200,9 @@ def _first_line(path: str) -> str:
     try:
         return Path(path).read_text().partition("\n")[0].rstrip("\r")
     except (OSError, UnicodeError) as problem:
-        raise click.ClickException(f"INBOX_ADMIN_PASSWORD_FILE cannot be read: {problem}") from None
+        # Without the value, which is the password itself if somebody set it in place of its file.
+        reason = getattr(problem, "strerror", None) or "it is no text"
+        raise click.ClickException(f"INBOX_ADMIN_PASSWORD_FILE cannot be read: {reason}") from None
 
 
 def setup_address(base: str, token: str) -> str:
