@@ -36,6 +36,7 @@ _ARGUMENTS: dict[str, tuple[Argument, ...]] = {
     "LPUSH": ("v",),
     "LRANGE": (0, 0),
     "PEXPIRE": (1000 * PROBE_SECONDS,),
+    "PEXPIREAT": (4_000_000_000_000,),
     "PFADD": ("v",),
     "RENAME": ("",),  # `_probe` adds the name of a key that does not exist
     "RPUSH": ("v",),
@@ -45,6 +46,7 @@ _ARGUMENTS: dict[str, tuple[Argument, ...]] = {
     "SISMEMBER": ("v",),
     "SPUBLISH": ("",),
     "SREM": ("v",),
+    "SSCAN": (0,),
     "XADD": ("*", "f", "v"),
     "XDEL": ("0-1",),
     "XRANGE": ("-", "+"),
@@ -60,6 +62,7 @@ _ARGUMENTS: dict[str, tuple[Argument, ...]] = {
     "ZREMRANGEBYRANK": (0, 0),
     "ZREMRANGEBYSCORE": (0, 0),
     "ZREVRANK": ("v",),
+    "ZSCAN": (0,),
     "ZSCORE": ("v",),
 }
 """The arguments after the key, for commands that need some."""
@@ -67,12 +70,12 @@ _ARGUMENTS: dict[str, tuple[Argument, ...]] = {
 _KEYLESS: dict[str, tuple[Argument, ...]] = {"INFO": ("replication",), "TIME": (), "SCAN": (0, "COUNT", 1), "PING": ()}
 
 _DIRECT = (
-    *("BITFIELD", "DECR", "EXISTS", "EXPIRE", "GET", "GETRANGE", "INCR", "MEMORY USAGE", "MGET", "SET", "SPUBLISH"),
-    *("STRLEN", "TTL", "UNLINK"),
+    *("BITFIELD", "DECR", "EXISTS", "EXPIRE", "GET", "GETRANGE", "INCR", "MEMORY USAGE", "MGET", "PEXPIREAT", "SET"),
+    *("SPUBLISH", "STRLEN", "TTL", "UNLINK"),
     *("HDEL", "HEXISTS", "HGET", "HGETALL", "HINCRBY", "HLEN", "HMGET", "HSCAN", "HSET", "HSETNX", "HVALS"),
-    *("LPUSH", "LRANGE", "LTRIM", "SADD", "SCARD", "SMEMBERS", "SRANDMEMBER", "SREM"),
+    *("LPUSH", "LRANGE", "LTRIM", "SADD", "SCARD", "SMEMBERS", "SRANDMEMBER", "SREM", "SSCAN"),
     *("XADD", "XLEN", "XREVRANGE", "XTRIM"),
-    *("ZADD", "ZCARD", "ZCOUNT", "ZRANDMEMBER", "ZRANGE", "ZREM", "ZREMRANGEBYSCORE", "ZSCORE"),
+    *("ZADD", "ZCARD", "ZCOUNT", "ZRANDMEMBER", "ZRANGE", "ZREM", "ZREMRANGEBYSCORE", "ZSCAN", "ZSCORE"),
 )
 """The commands with a key that the gateway runs outside of its functions."""
 
