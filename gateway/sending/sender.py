@@ -81,8 +81,11 @@ class Sender:
         `root` names the body in error messages, "" if nothing does. Users who are created afterwards do not get the
         notification. Raises ApiError for a limit of the project that is reached.
         """
-        if self._quotas is not None:
-            self._quotas.admit_send(project_id)
+        if (quotas := self._quotas) is not None:
+            quotas.admit_send(project_id)
+            named = [each.identity for each in command.recipients if each.is_named]
+            if named and quotas.is_full(project_id, len(named)):
+                await self._directory.require_room(project_id, named)
         view = _encode(
             {
                 "id": plan.id,

@@ -48,6 +48,9 @@ def test_a_full_project_takes_no_new_users_and_serves_those_it_has(gateway: Gate
             assert (refused.status_code, refused.json()["errors"][0]["code"]) == (403, "user_limit_reached")
         assert http.post("/notifications", json=notification("ada")).status_code == 201
         assert http.post("/users", json={"user": {"external_id": "eve"}}).status_code == 403
+        for recipients, status in (([{"external_id": "eve"}], 403), ([{"matches": "*"}, {"external_id": "ada"}], 201)):
+            broadcast = {"broadcast": {"title": "x", "recipients": recipients}}
+            assert http.post("/broadcasts", json=broadcast).status_code == status
         ada, eve = {"external_id": "ada"}, {"external_id": "eve"}
         for users in ([eve], [ada, {"email": "Eve@example.com"}]):
             assert http.post("/imports", json={"import": {"users": users}}).status_code == 403
