@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 
 import httpx
+import pytest
 
 from tests.clients.running import install, npm_install, pip_install, run
 from tests.servers import Gateway
@@ -35,6 +36,7 @@ def test_a_generated_typescript_client_creates_lists_and_receives(gateway: Gatew
     }
 
 
+@pytest.mark.timeout(300)  # the generator is installed first, and is slow
 def test_a_generated_python_client_creates_lists_and_receives(gateway: Gateway, tmp_path: Path) -> None:
     programs = pip_install(tmp_path / "venv", PYTHON)
     (tmp_path / "openapi.json").write_text(httpx.get(f"{gateway.url}/openapi.json").text)
