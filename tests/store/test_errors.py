@@ -1,18 +1,25 @@
-"""Each reason for which the store rejects a request has an exception, and every one is a RejectedError."""
+"""Each reason for which the store rejects a request has an exception: a RejectedError, or a BackupError."""
 
 import inspect
 
 import pytest
 
 from gateway.store import errors
-from gateway.store.errors import ForeignSecretKeyError, LimitError, RejectedError, TooManyError, TooManyProjectsError
+from gateway.store.errors import (
+    BackupError,
+    ForeignSecretKeyError,
+    LimitError,
+    RejectedError,
+    TooManyError,
+    TooManyProjectsError,
+)
 
 EXCEPTIONS = [each for _, each in inspect.getmembers(errors, inspect.isclass) if issubclass(each, Exception)]
 
 
 @pytest.mark.parametrize("error", EXCEPTIONS, ids=lambda each: each.__name__)
 def test_every_exception_of_the_module_is_in_the_tree_and_in_its_docstring(error: type[Exception]) -> None:
-    assert issubclass(error, RejectedError)
+    assert issubclass(error, RejectedError | BackupError)
     assert error.__name__ in (errors.__doc__ or "")
 
 
