@@ -21,7 +21,7 @@ NOW = int(time.time())
 """A time that is not in the future, because the functions correct times far in the future."""
 
 
-def new_token(number: int, created: int = NOW, seconds: int = 600) -> Token:
+def new_token(number: int, created: int = NOW, seconds: int = 6000) -> Token:
     return Token(str(UUID(int=number)), created, created + seconds, None, f"number {number}")
 
 
@@ -57,9 +57,9 @@ async def test_an_issued_token_is_listed_until_it_expires(store_of_tokens: Token
     token = new_token(1)
     await store_of_tokens.issue(owner, token)
     await store_of_tokens.issue(owner, token)
-    assert (await store_of_tokens.page(owner, 100, None, None, NOW + 599)).tokens == [token]
-    assert await ids(store_of_tokens, owner, NOW + 600) == []
-    assert await store_of_tokens.discard(owner, token.id, NOW + 600) is None
+    assert (await store_of_tokens.page(owner, 100, None, None, NOW + 5999)).tokens == [token]
+    assert await ids(store_of_tokens, owner, NOW + 6000) == []
+    assert await store_of_tokens.discard(owner, token.id, NOW + 6000) is None
 
 
 @pytest.mark.parametrize("which", [0, 1], ids=["user", "project"])
@@ -68,10 +68,10 @@ async def test_its_keys_expire_with_the_last_token(
 ) -> None:
     owner = owners()[which]
     redis: Redis = client.redis
-    for number, seconds in ((1, 50), (2, 500), (3, 5)):
+    for number, seconds in ((1, 50), (2, 5000), (3, 5)):
         await store_of_tokens.issue(owner, new_token(number, seconds=seconds))
     for key in keys_of(owner):
-        assert await redis.execute_command("EXPIRETIME", key) == NOW + 500
+        assert await redis.execute_command("EXPIRETIME", key) == NOW + 5000
 
 
 @pytest.mark.usefixtures("few")
@@ -103,7 +103,7 @@ async def test_the_ids_of_discarded_tokens_are_bounded_and_expire_with_the_token
             await store.use(user, Guard(None, new_token(number).id, NOW))
     with pytest.raises(TooManyTokensError):
         await store_of_tokens.issue(user, new_token(4))
-    assert await client.redis.execute_command("EXPIRETIME", revoked) == NOW + 660
+    assert await client.redis.execute_command("EXPIRETIME", revoked) == NOW + 6060
     for number in range(4):
         await client.redis.zadd(revoked, {new_token(number).id: NOW - 1})
     await store_of_tokens.issue(user, new_token(5))
