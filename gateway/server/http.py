@@ -48,9 +48,13 @@ class HttpProtocol(HttpSocket):
         self._end()
 
     def eof_received(self) -> bool:
-        """Return True to respond to a complete request before closing, False to close at once if there is none."""
+        """Return True to respond to a complete request before closing, False to close at once if there is none.
+
+        A client that ends its side of an endless stream has left: clients that only half-close wait for an end.
+        """
         self._client_finished = True
-        if self._stage is not Stage.RESPONSE:
+        cycle = self._cycle
+        if self._stage is not Stage.RESPONSE or (isinstance(cycle, RequestCycle) and cycle.is_endless):
             return False
         self._flow.hold()  # otherwise the end of the stream would be read again and again
         return True

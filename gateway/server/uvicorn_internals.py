@@ -26,7 +26,7 @@ from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT, FlowControl
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 from uvicorn.server import ServerState
 
-from gateway.api.core.scope import BODY_IS_LATE, HEADERS, LOCAL_PORT, PEER, REQUEST_ID
+from gateway.api.core.scope import BODY_IS_LATE, HEADERS, IS_ENDLESS, LOCAL_PORT, PEER, REQUEST_ID
 from gateway.server.coalesced_writes import CoalescedWrites
 from gateway.server.request import Fields, Head
 
@@ -77,6 +77,11 @@ class RequestCycle(RequestResponseCycle):
     def body_is_full(self) -> bool:
         """Whether so much of the body waits for the application that no more should be read from the socket."""
         return len(self.body) > HIGH_WATER_LIMIT
+
+    @property
+    def is_endless(self) -> bool:
+        """Whether the response has begun as a stream that ends only when the client leaves."""
+        return IS_ENDLESS in self.scope
 
     def add_body(self, content: Sequence[bytes], *, finished: bool) -> None:
         """Pass parts of the request's body to the application. `finished`: whether these are the last ones."""

@@ -14,10 +14,9 @@ HELD_EVENTS = 1000
 
 TAILS_PER_PROJECT = 10
 TAILS = 200
-TAILS_PER_ADMIN = 9
+TAILS_PER_ADMIN = 4
 """How many tails of a kind a worker has at most, of a project, in all, and of an admin in all projects: one admin must
-not hold those of a project. A tail that its reader has left counts until the next write to it, often a heartbeat.
-Each costs a task, and a check of its credentials a second."""
+not hold those of a project. Each costs a task, and a check of its credentials a second."""
 
 
 class Tail:

@@ -124,7 +124,7 @@ async def test_an_admin_cannot_hold_all_tails_of_a_project(tails: EventTails, pr
     for each in (project, ProjectId(f"{project}-other")):
         with pytest.raises(TooManyTailsError):
             await tails.open(each, "viewer")
-    opened.append(await tails.open(project, "another"))
+    opened += [await tails.open(project, "another"), await tails.open(project)]
     tails.close(opened.pop(0))
     opened.append(await tails.open(project, "viewer"))
     for tail in opened:

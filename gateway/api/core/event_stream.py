@@ -10,6 +10,7 @@ from sse_starlette.event import ServerSentEvent
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
+from gateway.api.core.scope import IS_ENDLESS
 from gateway.domain.errors import ApiError, ErrorCode
 from gateway.domain.guard import TokenRevokedError
 from gateway.store.redis.problems import StoreUnavailableError
@@ -41,6 +42,7 @@ class EventStreamResponse(StreamingResponse):
             if scope["method"] == "HEAD":
                 await Response(headers=_HEADERS, media_type=self.media_type)(scope, receive, send)
             else:
+                scope[IS_ENDLESS] = True
                 await super().__call__(scope, receive, send)
         finally:
             self._close()

@@ -16,5 +16,8 @@ REQUEST_ID = "inbox.request_id"
 BODY_IS_LATE = "inbox.body_is_late"
 """Present when the rest of the request's body did not arrive in time. The API then responds with REQUEST_TIMEOUT."""
 
+IS_ENDLESS = "inbox.is_endless"
+"""Present once the response is a stream that ends only when the client leaves. The ingress reads it."""
+
 HEADERS = "inbox.headers"
 """The headers by lower-case name, as text. Starlette's `Headers` scans all of them at each access."""

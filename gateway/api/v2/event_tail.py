@@ -93,7 +93,7 @@ class EventTailResource:
         longer has that event, the record `reset` comes first, and then what the log has: events may be missing. A
         comment at every heartbeat keeps the connection open. The stream ends with the record `goodbye` when the
         credentials end, when the server stops, and after about an hour. A client that does not read is disconnected. A
-        project has at most 10 of these streams on a worker, and an admin 9.
+        project has at most 10 of these streams on a worker, and an admin 4.
         """
         query = call.query()
         last = call.request.headers.get("last-event-id") or query["since"]

@@ -209,3 +209,10 @@ def test_tails_end_when_the_server_stops(tmp_path_factory: pytest.TempPathFactor
         gateway.stop()
         last = next(record for record in stream if record.get("event") == "goodbye")
         assert json.loads(last["data"]) == {"reason": "draining"}
+
+
+def test_a_tail_ends_as_soon_as_its_reader_has_left(calls: httpx.Client) -> None:
+    """Tails are few, so those that readers have left must not count up to the next heartbeat."""
+    for _ in range(3 * TAILS_PER_PROJECT):  # there are two workers
+        with tail(calls):
+            pass
