@@ -108,7 +108,8 @@ def _outcome(answer: Answer, now: float) -> Outcome:
         return Delivered(answer.headers.get("x-message-id", ""))
     field = _field(answer.body)
     reason = f"{answer.status} {field}".rstrip()
-    if answer.status == 429 and (reset := answer.headers.get("x-ratelimit-reset", "")).isdigit():
+    reset = answer.headers.get("x-ratelimit-reset", "")
+    if answer.status == 429 and reset.isascii() and reset.isdigit():
         return throttled(int(reset) - now, reason)
     if found := passing(answer, reason, now):
         return found

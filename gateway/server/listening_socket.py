@@ -61,7 +61,7 @@ def descriptors_of_systemd(environment: MutableMapping[str, str]) -> dict[str, i
     Removes the variables, which are for this process alone. Raises SupervisorError for sockets without a use.
     """
     pid, count, names = (environment.pop(f"LISTEN_{name}", "") for name in ("PID", "FDS", "FDNAMES"))
-    if pid != str(os.getpid()) or not count.isdigit():
+    if pid != str(os.getpid()) or not (count.isascii() and count.isdigit()):
         return {}
     named = [name if name in (ADMIN, METRICS) else REQUESTS for name in names.split(":")]
     if len(named) != int(count) or len(set(named)) != len(named):

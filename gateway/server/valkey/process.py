@@ -14,6 +14,7 @@ from gateway.server.errors import BundledValkeyError, StartCancelledError
 from gateway.server.valkey.binary import valkey_binary
 from gateway.server.valkey.options import ALLOCATOR_TUNABLES, valkey_arguments
 from gateway.server.valkey.output import ValkeyOutput
+from gateway.settings import PREFIX
 
 START_SECONDS = 60.0
 """The time that a server may take until it replies. While it replies that it is loading its data, it has longer."""
@@ -34,7 +35,7 @@ class ValkeyProcess:
         try:
             self._process = subprocess.Popen(
                 arguments,
-                env={"GLIBC_TUNABLES": ALLOCATOR_TUNABLES, **os.environ},
+                env={"GLIBC_TUNABLES": ALLOCATOR_TUNABLES, **_environment()},
                 stdin=subprocess.DEVNULL,
                 stdout=descriptor,
                 stderr=descriptor,
@@ -97,3 +98,8 @@ def send_command(command: bytes, unix_socket: Path) -> bytes:
         connection.sendall(command + b"\r\n")
         return connection.recv(256)
     return b""
+
+
+def _environment() -> dict[str, str]:
+    """Return the environment without the settings of the gateway, some of which are secrets."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}

@@ -72,3 +72,15 @@ def test_a_server_that_hangs_is_killed(process: ValkeyProcess, monkeypatch: pyte
 
 def test_a_command_without_a_server_has_no_reply(tmp_path: Path) -> None:
     assert send_command(b"PING", tmp_path / "none.sock") == b""
+
+
+def test_a_server_gets_no_settings_of_the_gateway(options: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("INBOX_SECRET_KEY", "the secret key of a test")
+    process = ValkeyProcess(options, ValkeyOutput())
+    try:
+        assert process.becomes_ready(never)
+        environment = Path(f"/proc/{process.pid}/environ").read_bytes()
+        assert b"PATH=" in environment
+        assert b"INBOX_" not in environment
+    finally:
+        process.stop()
