@@ -4,6 +4,7 @@ A secret may be in a file instead: `INBOX_SECRET_KEY_FILE` is the path of one wh
 """
 
 import difflib
+import os
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import MISSING, Field, dataclass, field, fields
@@ -115,7 +116,7 @@ def _secret_file(text: str) -> str:
         has_secret = False
     if not has_secret:
         # A text that names nothing may be the secret itself, which must not get into a log.
-        shown = repr(text) if text.startswith("/") or Path(text).exists() else "a relative path that does not exist"
+        shown = repr(text) if text.startswith("/") or os.path.exists(text) else "a relative path that does not exist"
         raise ValueError(f"must be a file whose first line is the secret, not {shown}")
     return text
 

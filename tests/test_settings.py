@@ -441,7 +441,7 @@ def test_a_wrong_file_of_a_secret_is_an_error(tmp_path: Path) -> None:
             f"INBOX_SECRET_KEY_FILE must be a file whose first line is the secret, not {str(path)!r}"
         ]
     # Somebody sets the secret where its file is meant.
-    for secret in ("redis://:hunter2@redis.internal", "hunter2"):
+    for secret in ("redis://:hunter2@redis.internal", "hunter2", "k" * 5000):
         (problem,) = problems({"INBOX_REDIS_URL_FILE": secret})
         assert problem.endswith("whose first line is the secret, not a relative path that does not exist")
     huge = tmp_path / "huge"

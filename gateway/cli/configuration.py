@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from gateway.cli.notices import notice
-from gateway.server.data_directory import create_directory, create_private, read_private
+from gateway.server.data_directory import create_directory, create_private, read_private, refuse_foreign
 from gateway.server.errors import DataDirectoryError
 from gateway.settings import Settings, load_settings
 
@@ -35,6 +35,7 @@ def with_secret_key(settings: Settings) -> Settings:
         return settings
     path = secret_key_path(settings)
     create_directory(path.parent)
+    refuse_foreign(path)  # where the kernel protects links, reading a foreign one says only "Permission denied"
     if not path.exists():
         if not settings.embedded:
             notice(f"INBOX_SECRET_KEY is not set: using {path}. Nodes that share a Redis need the same key.")
@@ -50,6 +51,6 @@ def with_secret_key(settings: Settings) -> Settings:
 
 def with_known_secret_key(settings: Settings) -> Settings:
     """Return the settings with the secret key that a start would use, without writing a new one to disk."""
-    if settings.secret_key or secret_key_path(settings).exists():
+    if settings.secret_key or os.path.lexists(secret_key_path(settings)):
         return with_secret_key(settings)
     return replace(settings, secret_key=secrets.token_urlsafe(32))

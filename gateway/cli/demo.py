@@ -5,6 +5,7 @@ sourced in a shell. Only their owner can read the two files.
 """
 
 import json
+import os
 import secrets
 import shlex
 from dataclasses import asdict, dataclass
@@ -43,7 +44,7 @@ def environment_path(settings: Settings) -> Path:
 def read_demo_keys(settings: Settings) -> DemoKeys | None:
     """Return the stored keys, None if there are none. Raises DemoKeysError if the file is damaged."""
     path = keys_path(settings)
-    if not path.exists():
+    if not os.path.lexists(path):
         return None
     try:
         kept = json.loads(read_private(path))
