@@ -272,7 +272,7 @@ def test_a_long_poll_ends_when_something_happens(proxy: Proxy, http: httpx.Clien
 
 def test_both_nodes_get_connections(proxy: Proxy, nodes: list[Gateway], tls: ssl.SSLContext) -> None:
     def open_on(node: Gateway) -> int:
-        text = httpx.get(f"{node.url}/metrics").text
+        text = httpx.get(f"{node.url}/metrics", timeout=60).text
         return sum(
             int(float(line.rpartition(" ")[2])) for line in text.splitlines() if line.startswith("inbox_connections{")
         )
@@ -281,7 +281,7 @@ def test_both_nodes_get_connections(proxy: Proxy, nodes: list[Gateway], tls: ssl
     with contextlib.ExitStack() as stack:
 
         def each_has_some() -> bool:
-            socket = connect(address, ssl=tls, additional_headers=user_headers(next(users)))
+            socket = connect(address, ssl=tls, additional_headers=user_headers(next(users)), open_timeout=60)
             opened = stack.enter_context(socket)
             assert json.loads(opened.recv(30))["type"] == "ready"
             return all(open_on(node) >= 3 for node in nodes)
