@@ -211,7 +211,7 @@ def excluded_checks(case: Case, response: Response) -> list[Check]:
 
 # The sign-in limits failed tries, and ends the session of the test: see tests/api/admin.
 TESTED = SCHEMA.exclude(
-    path_regex="^/(realtime/(ws|sse)|v2/events/tail|admin/api/(login|logout|confirm|sessions|me/password))$"
+    path_regex="^/(realtime/(ws|sse)|v2/(events|connections)/tail|admin/api/(login|logout|confirm|sessions|me/password))$"
 ).exclude(tag="Not built yet")
 
 
