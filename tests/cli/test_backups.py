@@ -1,13 +1,19 @@
 """`backup` and `restore`."""
 
+import io
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import click
+import msgspec
 import pytest
 import redis
 from click.testing import Result
 
+from gateway.cli.backups import _check_header, complete_file, opened
 from gateway.cli.errors import CommandError
+from gateway.settings import Settings
 from gateway.store import keys
 from gateway.store.backup_file import VERSION, BackupWriter, Group, Header
 from tests.cli.conftest import Command, fields
@@ -144,3 +150,28 @@ def test_a_store_that_cannot_be_reached_is_named(
 ) -> None:
     environment.setenv("INBOX_REDIS_URL", "redis://127.0.0.1:1")
     assert "cannot be used" in refusal(run("backup", str(tmp_path / "x")))
+
+
+def test_a_backup_goes_to_standard_output_and_comes_from_standard_input(
+    monkeypatch: pytest.MonkeyPatch, capsysbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    with complete_file("-", force=False) as output:
+        output.write(b"whole")
+        output.flush()
+    assert capsysbinary.readouterr().out == b"whole"
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    with pytest.raises(click.UsageError, match="is a terminal"), complete_file("-", force=False):
+        pass
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"twice")))
+    with opened("-") as source:
+        assert source.read() == b"twice"
+        source.seek(0)
+        assert source.read() == b"twice"
+
+
+def test_a_file_of_a_project_or_of_another_format_is_not_restored() -> None:
+    header = Header(VERSION, "0.1.0", "2026-11-30T12:00:00Z", keys.FORMAT, "valkey 9.1", project="key", project_id="5")
+    with pytest.raises(CommandError, match="`inbox-gateway project import` reads it"):
+        _check_header(header, Settings(), lost_secret_key=False)
+    with pytest.raises(CommandError, match=r"restore it with version 0\.1\.0"):
+        _check_header(msgspec.structs.replace(header, project="", store_format="99"), Settings(), lost_secret_key=False)

@@ -111,3 +111,24 @@ def test_watching_repeats_until_it_is_interrupted(run: Command, working: None, m
 @pytest.mark.parametrize(("seconds", "text"), [(5, "5 s"), (65, "1 m 5 s"), (7260, "2 h 1 m"), (200_000, "2 d 7 h")])
 def test_times_have_two_units_at_most(seconds: int, text: str) -> None:
     assert _module.duration(seconds) == text
+
+
+def test_a_server_that_loses_or_cannot_write_data_is_shown_in_capitals() -> None:
+    server = {
+        "problem": "",
+        "name": "valkey",
+        "version": "9.1",
+        "used_memory": 2 << 20,
+        "max_memory": 0,
+        "clients": 3,
+        "commands_per_second": 4,
+        "persistence": "aof",
+        "saves_well": False,
+        "replicas": 2,
+        "evicted_keys": 1500,
+    }
+    text = _module._server(server)
+    assert "2 MB, no limit" in text
+    assert "aof, WRITING TO DISK FAILS" in text
+    assert text.endswith("2 replicas, 1,500 KEYS EVICTED")
+    assert _module._server({**server, "problem": "does not respond"}) == "valkey: does not respond"
