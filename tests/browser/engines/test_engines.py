@@ -18,7 +18,7 @@ ENGINES: dict[str, Callable[[Path], AbstractContextManager[Engine]]] = {
     "firefox": running_firefox,
     "webkit": running_webkit,
 }
-SECONDS = 20.0
+SECONDS = 60.0
 
 SHOWN = """(() => {
     const { shadowRoot: root } = document.querySelector("inbox-bell");
