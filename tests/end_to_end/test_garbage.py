@@ -157,7 +157,8 @@ def _restore(admin: redis.Redis, saved: list[tuple[bytes, int, Any]]) -> None:
     with admin.pipeline() as steps:
         steps.flushdb()
         for name, ttl, value in saved:
-            steps.restore(name, ttl, value)
+            if value is not None:  # None if it expired while it was saved
+                steps.restore(name, ttl, value)
         steps.execute()
 
 

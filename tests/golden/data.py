@@ -21,6 +21,8 @@ def read_all(server: redis.Redis) -> list[Entry]:
     names: list[bytes] = sorted(server.execute_command("KEYS", "*"))
     for name in names:
         kind = _text(server.type(name))
+        if kind == "none":
+            continue  # it has expired since it was listed
         ttl: Any = server.pttl(name)
         value = _READ[kind](server, name)
         found.append({"key": _text(name), "type": kind, "expires_in_ms": ttl if ttl > 0 else None, "value": value})
